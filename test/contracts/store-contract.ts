@@ -82,10 +82,10 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
     behaves("a transaction that breaks the limits is a bug of the caller", async (store) => {
       const client = store.client();
       const puts = Array.from({ length: 129 }, (_, index) => ({ key: `k${index}`, value: "" }));
-      expect(client.transact({ compares: [], puts })).rejects.toThrow("at most 128");
-      expect(client.transact({ compares: [], puts: [{ key: "a", value: "" }], deletes: ["a"] })).rejects.toThrow("once");
-      expect(client.transact({ compares: [], puts: [{ key: "a", value: "x".repeat(500_000) }] })).rejects.toThrow("bytes");
-      expect(client.get("ä")).rejects.toThrow("ASCII");
+      await expect(client.transact({ compares: [], puts })).rejects.toThrow("at most 128");
+      await expect(client.transact({ compares: [], puts: [{ key: "a", value: "" }], deletes: ["a"] })).rejects.toThrow("once");
+      await expect(client.transact({ compares: [], puts: [{ key: "a", value: "x".repeat(500_000) }] })).rejects.toThrow("bytes");
+      await expect(client.get("ä")).rejects.toThrow("ASCII");
       succeeded(await client.transact({ compares: [], puts: puts.slice(0, 128) }));
     });
 
@@ -326,7 +326,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       client.watch("", seen);
       await client.close();
       await client.close();
-      expect(client.get("a")).rejects.toBeInstanceOf(StoreUnavailable);
+      await expect(client.get("a")).rejects.toBeInstanceOf(StoreUnavailable);
       expect((await put(client, "a", "1", 0)).outcome).toBe("unknown");
       expect(seen.snapshots).toBe(0);
     });

@@ -76,7 +76,7 @@ describe("the embedded store's process", () => {
 
   test("a second process does not take the same directory", async () => {
     const options = { directory: join(store.directory, "data"), socketPath: join(store.directory, "second") };
-    expect(runEmbeddedStore(platform, options)).rejects.toThrow("cannot be opened");
+    await expect(runEmbeddedStore(platform, options)).rejects.toThrow("cannot be opened");
     expect(await reads(store.client())).toBe(true);
   });
 
