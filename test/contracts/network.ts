@@ -204,6 +204,47 @@ export function networkContract(name: string, make: () => Promise<NetworkUnderTe
     expect(server.dataAfterClose).toBe(0);
   });
 
+  test(`${name}: a pause in the middle of the last bytes loses none of them, though the peer has closed`, async () => {
+    const under = await begin();
+    const { client, server } = await pair(under);
+    let pauses = 0;
+    server.onData = () => {
+      pauses++;
+      server.socket.pause();
+    };
+    client.socket.write(Buffer.alloc(2_000_000, 1));
+    client.socket.end();
+    while (server.receivedBytes < 2_000_000) {
+      await under.settle();
+      expect(server.closings).toEqual([]);
+      server.socket.resume();
+    }
+    server.socket.resume();
+    await until(under, () => server.closings.length > 0);
+    expect(pauses).toBe(server.chunks.length);
+  });
+
+  test(`${name}: a peer that speaks first is heard only after connect has given the connection`, async () => {
+    const under = await begin();
+    const wanted = under.endpoint();
+    const listener = await under.network.listen({ endpoint: wanted }, (accepted) => {
+      accepted.write(Buffer.from("welcome"));
+      return new Peer(accepted);
+    });
+    cleanup.push(() => listener.close());
+    const endpoint = "path" in wanted ? wanted : { address: wanted.address, port: listener.port };
+    const order: string[] = [];
+    const socket = await under.network.connect({ endpoint, timeoutMs: 5_000 }, (opened) => {
+      const peer = new Peer(opened);
+      peer.onData = () => order.push("data");
+      return peer;
+    });
+    order.push("connected");
+    cleanup.push(() => socket.destroy());
+    await until(under, () => order.length > 1);
+    expect(order).toEqual(["connected", "data"]);
+  });
+
   test(`${name}: a connection with linger zero works as any other until it is closed`, async () => {
     const under = await begin();
     const { client, server } = await pair(under, true);
