@@ -31,7 +31,7 @@ export class Liveness {
     });
     look(this.drives as Map<DriveId, Seen>, map.drives.keys(), map.upDrives, nowMs, (id, what) => {
       const server = map.drives.get(id)?.server;
-      tell(what === "down" || what === "restarted" ? "warn" : "info", `Drive ${id} of server ${server} ${PHRASES[what]}.`);
+      tell(what === "down" || what === "restarted" ? "warn" : "info", `Drive ${id} of ${server} ${PHRASES[what]}.`);
     });
     this.#first = false;
     return events;
