@@ -159,6 +159,20 @@ describe("leadership", () => {
     expect([first.monitor.leading, cluster.leader()]).toEqual([true, "server-1"]);
   });
 
+  test("nobody leads on the strength of an attempt that was never answered", async () => {
+    for (const lostFate of ["lost", "unanswered"] as const) {
+      cluster = new Cluster();
+      let count = 0;
+      cluster.fate = () => (count++ === 0 ? lostFate : "normal");
+      const { monitor } = cluster.monitor("server-1");
+      for (let step = 0; step < 100; step++) {
+        await cluster.clock.advance(100);
+        if (monitor.leading) expect([lostFate, count, cluster.leader()]).toEqual([lostFate, 2, "server-1"]);
+      }
+      expect(monitor.leading).toBe(true);
+    }
+  });
+
   test("the cluster has a leader again after the store was away", async () => {
     cluster = new Cluster();
     const first = cluster.monitor("server-1");
@@ -303,19 +317,22 @@ describe("a drive that stays away", () => {
     expect(cluster.store.revision).toBe(revision);
   });
 
-  test("is waited for anew by a fresh leader", async () => {
-    const first = await formed();
-    const before = wanted(id(2, 1));
-    cluster.remove(keys.upDrive(id(2, 1)));
-    await cluster.clock.advance(20_000);
-    await cluster.kill(first);
-    const second = cluster.monitor("server-3");
-    await cluster.clock.advance(25_000);
-    expect(second.monitor.leading).toBe(true);
-    expect(wanted(id(2, 1))).toBe(before);
-    await cluster.clock.advance(20_000);
-    expect(wanted(id(2, 1))).toBe(0);
-  });
+  for (const watchedBefore of [true, false]) {
+    test(`is waited for anew by a fresh leader that ${watchedBefore ? "has watched for long" : "has just started"}`, async () => {
+      const first = await formed();
+      const early = watchedBefore ? cluster.monitor("server-3") : null;
+      const before = wanted(id(2, 1));
+      cluster.remove(keys.upDrive(id(2, 1)));
+      await cluster.clock.advance(20_000);
+      await cluster.kill(first);
+      const second = early ?? cluster.monitor("server-3");
+      await cluster.clock.advance(25_000);
+      expect(second.monitor.leading).toBe(true);
+      expect(wanted(id(2, 1))).toBe(before);
+      await cluster.clock.advance(20_000);
+      expect(wanted(id(2, 1))).toBe(0);
+    });
+  }
 
   test("is replaced at once when its supervisor recorded that it failed", async () => {
     await formed();
