@@ -182,18 +182,20 @@ export class Trial {
     };
   }
 
-  /** This server sees its own etcd member and all others. */
+  /** The server asks its own member first: nobody is nearer. */
   #storeOf(server: TrialServer): ServerConfig["store"] {
     const shared = this.storeConfig;
     if (shared.kind === "embedded") return shared;
     const ports = portsOf(this.options.portBase);
+    const clientUrl = `http://${server.address}:${ports.etcdClient}`;
     const peerUrl = (address: string): string => `http://${address}:${ports.etcdPeer}`;
     return {
       ...shared,
+      endpoints: [clientUrl, ...shared.endpoints.filter((endpoint) => endpoint !== clientUrl)],
       member: {
         name: server.name,
         directory: join(server.directory, "etcd"),
-        clientUrl: `http://${server.address}:${ports.etcdClient}`,
+        clientUrl,
         peerUrl: peerUrl(server.address),
         initialCluster: this.servers.map(({ name, address }) => `${name}=${peerUrl(address)}`).join(","),
         initialClusterToken: this.saved.clusterId,
