@@ -53,7 +53,9 @@ class LocalChannel implements Channel {
     if (this.#closed) return;
     this.#end(reason);
     const other = this.other;
-    queueMicrotask(() => other?.#end(reason));
+    queueMicrotask(() => {
+      if (other) other.#end(reason);
+    });
   }
   deliver(message: Message): void {
     this.#queue.push(message);
