@@ -91,6 +91,11 @@ export class StorageNode {
     await this.#options.drive.close();
   }
 
+  /** The group of an extent on this drive; 0 when its volume is not known. */
+  groupOf(key: ExtentKey): GroupId {
+    return extentGroup(this.#options.map, this.#factors, key);
+  }
+
   // ---- channels that others dialled ----
 
   /** R18 and hello: dead or older instances stay out. */
@@ -261,7 +266,7 @@ export class StorageNode {
       driveIsUp: (id) => map.upDrives.has(id),
       volume: (id) => (map.tombstones.has(id) ? "deleted" : map.volumes.has(id) ? "known" : "unknown"),
       tombstones: (group) => [...map.tombstones.values()].filter(({ factor }) => factor === groupFactor(group)),
-      extentsOf: (group) => drive.extents().filter((key) => extentGroup(map, this.#factors, key) === group).sort(compareExtents),
+      extentsOf: (group) => drive.extents().filter((key) => this.groupOf(key) === group).sort(compareExtents),
       deadInstance: (id) => map.deaths.get(id)?.instance ?? (0 as Instance),
       refused: () => this.#refused,
       refuseInstance: (id, instance) => this.#refuseInstance(id, instance),
