@@ -1,0 +1,189 @@
+import * as v from "valibot";
+import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "../base/ids.ts";
+
+/**
+ * Every key of the cluster store, who writes it, and the shape of its value (JSON, validated here at the edge).
+ *
+ * key                              | writer                                   | value
+ * cluster                          | formation                                | ClusterRecord
+ * counter/volume                   | management                               | number, the last counter issued
+ * server/<name>                    | that server's supervisor                 | ServerRecord
+ * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
+ * up/drive/<drive>                 | that drive's storage process, leased     | Up
+ * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
+ * up/server/<name>                 | that server's supervisor, leased         | Up
+ * observed/<drive>                 | that drive's storage process, leased     | Observed
+ * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
+ * pool/<factor>                    | formation, management                    | PoolRecord: the pool is wanted
+ * pg/<group>                       | monitor leader once (creation); then its primary or a member proposing itself | GroupConfig
+ * pg-plan/<group>                  | monitor leader                           | GroupPlan
+ * volume/<volume>                  | management                               | VolumeRecord
+ * volume-name/<name>               | management                               | the volume's id
+ * tombstone/<volume>               | management                               | Tombstone (R21)
+ * host/<name>                      | management                               | HostRecord
+ * iqn/<initiator name>             | management                               | the host's name
+ * mapping/<host>/<lun>             | management                               | MappingRecord
+ * monitor/leader                   | monitor, leased                          | the server's name
+ */
+const driveId = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/), v.transform((text) => text as DriveId));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const instance = v.pipe(count, v.transform((n) => n as Instance));
+const epoch = v.pipe(count, v.transform((n) => n as Epoch));
+const volumeId = v.pipe(count, v.transform((n) => n as VolumeId));
+const serverName = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/), v.transform((text) => text as ServerName));
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+
+export const clusterRecord = v.object({
+  id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  name: v.string(),
+  /** Raised by a restore of the store (R14); part of every volume id. Begins with 1. */
+  incarnation: v.pipe(count, v.minValue(1)),
+  targetName: v.string(),
+  formedAtMs: v.number(),
+});
+export type ClusterRecord = v.InferOutput<typeof clusterRecord>;
+
+export const serverRecord = v.object({
+  name: serverName,
+  address: v.string(),
+  portalPort: port,
+  apiPort: port,
+  /** iSCSI target portal group tag, 1 to 65535, unique in the cluster. */
+  portalGroupTag: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
+});
+export type ServerRecord = v.InferOutput<typeof serverRecord>;
+
+export const driveRecord = v.object({
+  id: driveId,
+  server: serverName,
+  address: v.string(),
+  port,
+  instance,
+  /** Nominal size: what the drive offers for extents. */
+  capacityBytes: count,
+});
+export type DriveRecord = v.InferOutput<typeof driveRecord>;
+
+export const up = v.object({ instance, sinceMs: v.number() });
+export type Up = v.InferOutput<typeof up>;
+export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
+export type GatewayUp = v.InferOutput<typeof gatewayUp>;
+
+export const death = v.object({ instance, atMs: v.number(), reason: v.string() });
+export type Death = v.InferOutput<typeof death>;
+
+/** What a storage process sees of the groups whose primary it is; a hint for health and progress, never for the rules. */
+export const observed = v.object({
+  instance,
+  usedBytes: count,
+  groups: v.array(
+    v.object({
+      group: count,
+      epoch,
+      state: v.picklist(["peering", "serving", "waiting"]),
+      /** Recovery of its learners: bytes copied so far and bytes still known to be copied. */
+      copiedBytes: count,
+      remainingBytes: count,
+    }),
+  ),
+});
+export type Observed = v.InferOutput<typeof observed>;
+export type ObservedGroup = Observed["groups"][number];
+
+export const poolRecord = v.object({ factor: v.picklist([1, 2]), groupCount: v.pipe(count, v.minValue(1), v.maxValue(65536)) });
+export type PoolRecord = v.InferOutput<typeof poolRecord>;
+
+/** protocol: Config. Every change raises `epoch` by 1 and carries a fresh `nonce`. */
+export const groupConfig = v.object({
+  incarnation: count,
+  epoch,
+  primary: driveId,
+  /** 0: named but not yet started (R6 sets it). */
+  primaryInstance: instance,
+  members: v.pipe(v.array(driveId), v.minLength(1)),
+  learners: v.array(driveId),
+  nonce: count,
+});
+export type GroupConfig = v.InferOutput<typeof groupConfig>;
+
+/** The monitor's wish: the drives that should hold the group, the wanted primary first. The primary enacts it. */
+export const groupPlan = v.object({ wanted: v.pipe(v.array(driveId), v.minLength(1)) });
+export type GroupPlan = v.InferOutput<typeof groupPlan>;
+
+export const volumeRecord = v.object({
+  id: volumeId,
+  name: v.string(),
+  sizeBytes: v.pipe(count, v.minValue(1)),
+  factor: v.picklist([1, 2]),
+  /** Shared by a volume and its clones; for others the volume's own id. */
+  lineage: volumeId,
+  createdAtMs: v.number(),
+});
+export type VolumeRecord = v.InferOutput<typeof volumeRecord>;
+
+export const tombstone = v.object({ id: volumeId, name: v.string(), factor: v.picklist([1, 2]), lineage: volumeId, deletedAtMs: v.number() });
+export type Tombstone = v.InferOutput<typeof tombstone>;
+
+export const hostRecord = v.object({
+  name: v.string(),
+  iqns: v.array(v.string()),
+  chap: v.nullable(v.object({ user: v.string(), secret: v.string() })),
+});
+export type HostRecord = v.InferOutput<typeof hostRecord>;
+
+export const mappingRecord = v.object({ volume: volumeId, host: v.string(), lun: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)), readOnly: v.boolean() });
+export type MappingRecord = v.InferOutput<typeof mappingRecord>;
+
+/** Parses a store value; throws an Error that names the key when it is not what the schema says. */
+export function parseValue<S extends v.GenericSchema>(schema: S, key: string, text: string): v.InferOutput<S> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Error(`the cluster store's key ${key} does not hold JSON`);
+  }
+  const result = v.safeParse(schema, json);
+  if (!result.success) throw new Error(`the cluster store's key ${key} is not valid: ${v.summarize(result.issues)}`);
+  return result.output;
+}
+
+export const keys = {
+  cluster: "cluster",
+  volumeCounter: "counter/volume",
+  server: (name: string) => `server/${name}`,
+  drive: (id: DriveId) => `drive/${id}`,
+  upDrive: (id: DriveId) => `up/drive/${id}`,
+  upGateway: (id: number) => `up/gateway/${id}`,
+  upServer: (name: string) => `up/server/${name}`,
+  observed: (id: DriveId) => `observed/${id}`,
+  death: (id: string) => `death/${id}`,
+  pool: (factor: number) => `pool/${factor}`,
+  group: (id: GroupId) => `pg/${groupName(id)}`,
+  groupPlan: (id: GroupId) => `pg-plan/${groupName(id)}`,
+  volume: (id: VolumeId) => `volume/${id}`,
+  volumeName: (name: string) => `volume-name/${name}`,
+  tombstone: (id: VolumeId) => `tombstone/${id}`,
+  host: (name: string) => `host/${name}`,
+  iqn: (iqn: string) => `iqn/${iqn}`,
+  mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
+  leader: "monitor/leader",
+} as const;
+
+const POOL_STRIDE = 2 ** 20;
+export function groupId(factor: number, index: number): GroupId {
+  return (factor * POOL_STRIDE + index) as GroupId;
+}
+export function groupFactor(id: GroupId): number {
+  return Math.floor(id / POOL_STRIDE);
+}
+export function groupIndex(id: GroupId): number {
+  return id % POOL_STRIDE;
+}
+/** "1/17": pool of factor 1, group 17. */
+export function groupName(id: GroupId): string {
+  return `${groupFactor(id)}/${groupIndex(id)}`;
+}
+export function parseGroupName(name: string): GroupId {
+  const [factor, index] = name.split("/").map(Number);
+  return groupId(factor ?? 0, index ?? 0);
+}

@@ -1,0 +1,58 @@
+import type { DriveId, GroupId, Instance } from "../../base/ids.ts";
+import type { BlockRange, EntryId, ExtentKey } from "../../wire/entry.ts";
+import type { ReplicaImage } from "./image.ts";
+import type { JournalRecord } from "./records.ts";
+
+/**
+ * One drive: a journal, extents, checkpoints. It knows nothing of primaries and members: records in, content out. Failures of
+ * the medium never come back as results: the process ends with `platform.fatal("drive-failed")`, except for a bad checksum.
+ */
+export interface Drive {
+  readonly id: DriveId;
+  /** Of this process; raised durably before `open` resolves. */
+  readonly instance: Instance;
+  /** Durable state of every replica on this drive. Images change only inside the drive, right before a `durable` callback. */
+  readonly images: ReadonlyMap<GroupId, ReplicaImage>;
+  /**
+   * Appends to the journal. In the order of the calls: the record becomes durable, its image changes (`reduce`), `durable` is
+   * called, its content is applied to the extents, `applied` is called (for records without content right after `durable`).
+   * Applications to one extent happen in the order of their records. `data` must not be changed until `applied`.
+   * The image is made by the first record of its group.
+   */
+  append(record: JournalRecord, durable?: (() => void) | null, applied?: (() => void) | null): void;
+  /** Bytes appended that are not durable yet: for back-pressure. */
+  readonly pendingBytes: number;
+  /** How long the oldest journal write has been outstanding; 0 when none is (R3f). */
+  appendOutstandingMs(): number;
+  /** Reads blocks after every application to that extent that was queued before. Never-written blocks read as zeros. */
+  read(range: BlockRange): Promise<BlockRead>;
+  /** The extent's version, allocation and digest after every application queued before; null when there is none. */
+  describe(key: ExtentKey): Promise<ExtentSummary | null>;
+  /** Keys of all extents here, in no order; a snapshot of this moment. */
+  extents(): ExtentKey[];
+  /** R9: copies the range's present content and the reason durably to parked/ before it is overwritten. */
+  park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void>;
+  space(): { readonly capacityBytes: number; readonly usedBytes: number };
+  /** Resolves after a last checkpoint; nothing may be appended any more. */
+  close(): Promise<void>;
+}
+
+export type BlockRead =
+  | {
+      readonly ok: true;
+      /** One for each block, 0 = never written. */
+      readonly checksums: Uint32Array;
+      /** count x 4096 bytes; empty when no block was ever written. The caller owns it. */
+      readonly data: Buffer;
+      /** The extent's version; null when there is no such extent. */
+      readonly version: EntryId | null;
+    }
+  /** I7: these blocks' content does not match its checksum. */
+  | { readonly ok: false; readonly badBlocks: readonly number[] };
+
+export interface ExtentSummary {
+  readonly version: EntryId;
+  readonly allocatedBlocks: number;
+  /** Hash over the allocation and all checksums: equal content, equal digest. */
+  readonly digest: bigint;
+}
