@@ -30,5 +30,12 @@ export async function openStore(platform: Platform, config: Pick<ServerConfig, "
     return embeddedStore({ platform, socketPath: config.store.socket });
   }
   const { etcdStore } = await import("../platform/store/etcd.ts");
-  return etcdStore({ platform, endpoints: config.store.endpoints });
+  return etcdStore({ platform, endpoints: config.store.endpoints.map(etcdAddress) });
+}
+
+/** "http://ADDRESS:PORT", the form in which etcd itself wants its addresses. */
+function etcdAddress(endpoint: string): { address: string; port: number } {
+  const url = URL.parse(endpoint);
+  if (url === null || url.protocol !== "http:" || url.port === "") throw new Error(`the cluster store's address ${endpoint} is not like http://ADDRESS:PORT`);
+  return { address: url.hostname, port: Number(url.port) };
 }
