@@ -1,8 +1,10 @@
+import { SQLiteError } from "bun:sqlite";
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import type { Platform, Socket, SocketEvents, Timer } from "../platform.ts";
+import type { Platform, Socket, SocketEvents } from "../platform.ts";
 import type { Change } from "../store.ts";
+import { LeaseTable } from "./embedded-leases.ts";
 import { StoreDatabase } from "./embedded-database.ts";
 import { encodeFrame, FrameReader, helloSchema, parts, requestSchema } from "./embedded-protocol.ts";
 import type { AnswerBody, Request } from "./embedded-protocol.ts";
@@ -39,10 +41,9 @@ interface Connection {
   unsent: Buffer[];
 }
 
-interface Lease {
-  readonly ttlMs: number;
-  deadlineMs: number;
-  timer: Timer;
+interface Waiting {
+  readonly connection: Connection;
+  readonly request: Request;
 }
 
 /** Serves the cluster store of a cluster that is all on one machine. Rejects when its database cannot be opened. */
@@ -87,9 +88,8 @@ class EmbeddedServer {
   readonly #platform: Platform;
   readonly #database: StoreDatabase;
   readonly #connections = new Set<Connection>();
-  readonly #leases = new Map<string, Lease>();
-  #queue: { readonly connection: Connection; readonly request: Request }[] = [];
-  #expired = new Set<string>();
+  readonly #leases: LeaseTable;
+  #queue: Waiting[] = [];
   /** What a batch will do once it is durable, in order: answers, registrations of watches, changes for watches. */
   #effects: (() => void)[] = [];
   #scheduled = false;
@@ -98,8 +98,8 @@ class EmbeddedServer {
   constructor(platform: Platform, database: StoreDatabase) {
     this.#platform = platform;
     this.#database = database;
-    // After a restart nobody can tell how long a lease had left: it gets its full time, so none ends too early.
-    for (const { id, ttlMs } of database.leases()) this.#arm(id, ttlMs);
+    this.#leases = new LeaseTable(platform.clock, () => this.#schedule());
+    this.#leases.load(database.leases());
   }
 
   accept(socket: Socket): SocketEvents {
@@ -129,7 +129,7 @@ class EmbeddedServer {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const lease of this.#leases.values()) lease.timer.cancel();
+    this.#leases.close();
     for (const connection of [...this.#connections]) {
       this.#forget(connection);
       connection.socket.end();
@@ -163,7 +163,7 @@ class EmbeddedServer {
 
   /** Everything that arrives until the batch starts, so also while the one before was being written, shares one commit. */
   #schedule(): void {
-    if (this.#scheduled || this.#closed || (this.#queue.length === 0 && this.#expired.size === 0)) return;
+    if (this.#scheduled || this.#closed || (this.#queue.length === 0 && !this.#leases.anyDue)) return;
     this.#scheduled = true;
     this.#platform.clock.soon(() => {
       this.#scheduled = false;
@@ -175,20 +175,16 @@ class EmbeddedServer {
 
   #runBatch(): void {
     const batch = this.#queue.splice(0, BATCH_MAX);
-    const expired = this.#expired;
-    this.#expired = new Set();
+    for (const { connection } of batch) connection.waiting--;
     this.#effects = [];
     try {
       this.#database.begin();
-      for (const { connection, request } of batch) {
-        connection.waiting--;
-        if (connection.open) this.#serve(connection, request);
-      }
+      for (const { connection, request } of batch) if (connection.open) this.#serve(connection, request);
       // Requests first: a keepalive that came in time, but waited behind a slow commit, saves its lease.
-      for (const id of expired) this.#expire(id);
+      for (const id of this.#leases.takeDue()) this.#removeLease(id);
       this.#database.commit();
     } catch (error) {
-      return this.#failed(error as Error);
+      this.#failed(error as Error, batch);
     }
     for (const run of this.#effects) run();
     for (const connection of this.#connections) this.#flush(connection);
@@ -196,18 +192,25 @@ class EmbeddedServer {
 
   /**
    * Nothing of the batch was answered. After an I/O error nobody knows what the file system kept, so the process ends and
-   * what is durable is read again; a full disk is survived. Clients whose transactions were cut off see `unknown`.
+   * what is durable is read again. A full file system is survived: the changes fail, the rest of the batch is tried again.
    */
-  #failed(error: Error): void {
-    const code = (error as { code?: unknown }).code;
-    if (code !== "SQLITE_FULL") this.#platform.fatal("drive-failed", `the embedded cluster store cannot write: ${error.message}`);
+  #failed(error: Error, batch: readonly Waiting[]): void {
+    if (!(error instanceof SQLiteError)) throw error;
+    if (error.code !== "SQLITE_FULL") this.#platform.fatal("drive-failed", `the embedded cluster store cannot write: ${error.message}`);
     this.#platform.log.error("The file system of the embedded cluster store is full: nothing can be changed", { error: error.message });
     this.#database.rollback();
-    for (const connection of [...this.#connections]) this.#drop(connection, "the store's file system is full");
-    // Leases granted in this batch are not in the database; those to be removed still are, and expire again.
-    const known = new Map(this.#database.leases().map(({ id, ttlMs }) => [id, ttlMs]));
-    for (const [id, lease] of this.#leases) if (!known.has(id)) (lease.timer.cancel(), this.#leases.delete(id));
-    for (const [id, ttlMs] of known) if (!this.#leases.has(id) || this.#leases.get(id)!.deadlineMs <= this.#platform.clock.nowMs()) this.#arm(id, ttlMs);
+    this.#leases.load(this.#database.leases());
+    this.#effects = [];
+    const again: Waiting[] = [];
+    for (const { connection, request } of batch) {
+      if (request.ask === "transact" || request.ask === "grant" || request.ask === "revoke") {
+        this.#answer(connection, request.id, { kind: "failed", reason: "the file system of the cluster store is full" });
+      } else {
+        connection.waiting++;
+        again.push({ connection, request });
+      }
+    }
+    this.#queue.unshift(...again);
   }
 
   #serve(connection: Connection, request: Request): void {
@@ -237,14 +240,11 @@ class EmbeddedServer {
         if (this.#leases.size >= LEASES_MAX) return this.#answer(connection, request.id, { kind: "failed", reason: "too many leases" });
         const lease = this.#platform.random.id().toString(16);
         database.addLease(lease, request.ttlMs);
-        this.#arm(lease, request.ttlMs);
+        this.#leases.add(lease, request.ttlMs);
         return this.#answer(connection, request.id, { kind: "lease", lease });
       }
-      case "keepAlive": {
-        const lease = this.#leases.get(request.lease);
-        if (lease !== undefined) lease.deadlineMs = this.#platform.clock.nowMs() + lease.ttlMs;
-        return this.#answer(connection, request.id, { kind: "alive", alive: lease !== undefined });
-      }
+      case "keepAlive":
+        return this.#answer(connection, request.id, { kind: "alive", alive: this.#leases.keepAlive(request.lease) });
       case "revoke":
         this.#removeLease(request.lease);
         return this.#answer(connection, request.id, { kind: "done" });
@@ -296,32 +296,8 @@ class EmbeddedServer {
     if (connection.socket.queuedBytes > UNSENT_BYTES_MAX) this.#drop(connection, "it does not take its answers");
   }
 
-  #arm(id: string, ttlMs: number): void {
-    const { clock } = this.#platform;
-    this.#leases.get(id)?.timer.cancel();
-    const lease: Lease = { ttlMs, deadlineMs: clock.nowMs() + ttlMs, timer: clock.timer(ttlMs, () => due()) };
-    const due = (): void => {
-      const remainingMs = lease.deadlineMs - clock.nowMs();
-      if (remainingMs > 0) {
-        lease.timer = clock.timer(remainingMs, due);
-        return;
-      }
-      this.#expired.add(id);
-      this.#schedule();
-    };
-    this.#leases.set(id, lease);
-  }
-
-  #expire(id: string): void {
-    const lease = this.#leases.get(id);
-    if (lease === undefined) return;
-    if (lease.deadlineMs > this.#platform.clock.nowMs()) return this.#arm(id, lease.ttlMs);
-    this.#removeLease(id);
-  }
-
   #removeLease(id: string): void {
-    this.#leases.get(id)?.timer.cancel();
-    this.#leases.delete(id);
+    this.#leases.remove(id);
     this.#publish(this.#database.removeLease(id));
   }
 

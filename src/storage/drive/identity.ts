@@ -1,0 +1,99 @@
+import { assert } from "../../base/assert.ts";
+import type { Instance } from "../../base/ids.ts";
+import { FileError, type File, type Platform, type Timer } from "../../platform/platform.ts";
+import { SUPERBLOCK } from "./layout.ts";
+import { readSuperblock, writeSuperblock, type Superblock } from "./superblock.ts";
+
+/** Why a drive cannot be opened; the role ends with `reason`. */
+export class OpenError extends Error {
+  override name = "OpenError";
+  readonly reason: "drive-locked" | "drive-failed" | "configuration";
+  constructor(reason: OpenError["reason"], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** What was seen last of the store may be lost at a crash: it is only ever too low. */
+const REMEMBER_DELAY_MS = 1000;
+
+/** The superblock of a drive that this process has locked. */
+export class DriveIdentity {
+  readonly #platform: Platform;
+  readonly #file: File;
+  #current: Superblock;
+  #writing: Promise<void> = Promise.resolve();
+  #timer: Timer | null = null;
+  readonly #failed: (error: unknown) => void;
+
+  constructor(platform: Platform, file: File, superblock: Superblock, failed: (error: unknown) => void) {
+    this.#platform = platform;
+    this.#file = file;
+    this.#current = superblock;
+    this.#failed = failed;
+  }
+
+  /** Locks the drive before anything else, and raises its instance durably. Throws `OpenError`. */
+  static async claim(platform: Platform, directory: string, clusterId: string, failed: (error: unknown) => void): Promise<DriveIdentity> {
+    const path = `${directory}/${SUPERBLOCK}`;
+    const file = await platform.files.open(path, { write: true }).catch((error: unknown) => {
+      if (error instanceof FileError && error.code === "ENOENT") throw new OpenError("configuration", `${directory} holds no drive`);
+      throw error;
+    });
+    try {
+      if (!(await file.lock())) throw new OpenError("drive-locked", `the drive in ${directory} is in use by another process`);
+      const found = await readSuperblock(file);
+      if (!found) throw new OpenError("drive-failed", `both copies of the superblock in ${directory} are damaged`);
+      if (found.clusterId !== clusterId) throw new OpenError("configuration", `the drive in ${directory} belongs to another cluster (${found.clusterId})`);
+      const identity = new DriveIdentity(platform, file, found, failed);
+      await identity.update({ instance: (found.instance + 1) as Instance });
+      return identity;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  get current(): Superblock {
+    return this.#current;
+  }
+
+  /** Durable when it resolves. */
+  update(change: Partial<Superblock>): Promise<void> {
+    this.#current = { ...this.#current, ...change };
+    return this.#write();
+  }
+
+  /** R14; written soon, together with what else comes. Never goes back within one store. */
+  remember(storeId: string, revision: number, incarnation: number): void {
+    const { current } = this;
+    assert(incarnation >= current.incarnation, "R14: an incarnation never goes back");
+    if (storeId === current.storeId && revision <= current.storeRevision && incarnation === current.incarnation) return;
+    this.#current = { ...current, storeId, storeRevision: revision, incarnation };
+    this.#timer ??= this.#platform.clock.timer(REMEMBER_DELAY_MS, () => {
+      this.#timer = null;
+      this.#write().catch(this.#failed);
+    });
+  }
+
+  /** Writes what is remembered and lets the drive go. */
+  async close(): Promise<void> {
+    if (this.#timer) {
+      this.#timer.cancel();
+      this.#timer = null;
+      await this.#write();
+    }
+    await this.#writing;
+    await this.#file.close();
+  }
+
+  /** One after the other: each write goes over the copy that the last one did not. */
+  #write(): Promise<void> {
+    const write = async (): Promise<void> => {
+      this.#current = { ...this.#current, generation: this.#current.generation + 1 };
+      await writeSuperblock(this.#file, this.#current);
+    };
+    this.#writing = this.#writing.then(write);
+    return this.#writing;
+  }
+}
