@@ -65,6 +65,8 @@ export class ApiClient {
 
   constructor(access: ClusterAccess) {
     this.#access = access;
+    // A proxy for the Internet cannot reach a storage network, not even this machine's loopback.
+    process.env["NO_PROXY"] = "*";
   }
 
   /** Reads; an answer that is not `fresh` (by a server that is cut off from the cluster store) is used when no server has a better one. */
@@ -98,7 +100,7 @@ export class ApiClient {
           stale ??= result.answer;
           continue;
         case "refused":
-          throw new CliError(doubtful ? `${result.reason} (an earlier try at another server had no clear outcome and may be the cause)` : result.reason);
+          throw new CliError(doubtful ? `${result.reason.replace(/\.$/, "")} (an earlier try at another server had no clear outcome and may be the cause)` : result.reason);
         case "next":
           doubtful ||= result.doubtful && method !== "GET";
           failures.push(`${api}: ${result.reason}`);
@@ -156,7 +158,7 @@ function parseJson(text: string): object | null {
 }
 
 function isRefusedConnection(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ConnectionRefused";
+  return error instanceof Error && "code" in error && (error.code === "ECONNREFUSED" || error.code === "ConnectionRefused");
 }
 
 function reasonOf(error: unknown): string {

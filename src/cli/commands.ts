@@ -197,7 +197,7 @@ function volumeText(volume: api.VolumeAnswer): string {
   return facts([
     ["name", volume.name],
     ["size", `${formatSize(volume.sizeBytes)} (${volume.sizeBytes} bytes)`],
-    ["factor", factorText(volume)],
+    ["replication", `factor ${factorText(volume)}`],
     ["mapped to", mappedText(volume)],
     ["created", new Date(volume.createdAtMs).toISOString()],
     ["id", String(volume.id)],

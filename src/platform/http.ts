@@ -37,6 +37,8 @@ function listen(options: HttpOptions): Bun.Server<undefined> {
       hostname: options.address,
       port: options.port,
       development: false,
+      // Left out, Bun 1.4 lets a second process listen on the same port, and each gets some of the connections.
+      reusePort: false,
       maxRequestBodySize: HTTP_BODY_BYTES_MAX,
       idleTimeout: HTTP_IDLE_SECONDS,
       fetch: (request, self) => options.fetch(request, self.requestIP(request)?.address ?? "unknown"),
