@@ -88,6 +88,7 @@ export const observed = v.object({
   ),
 });
 export type Observed = v.InferOutput<typeof observed>;
+export type ObservedGroup = Observed["groups"][number];
 
 export const poolRecord = v.object({ factor: v.picklist([1, 2]), groupCount: v.pipe(count, v.minValue(1), v.maxValue(65536)) });
 export type PoolRecord = v.InferOutput<typeof poolRecord>;

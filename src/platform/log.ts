@@ -1,11 +1,6 @@
 import pino from "pino";
+import { LineWriter } from "./line-writer.ts";
 import type { Log } from "./platform.ts";
-
-/**
- * Lines that standard error has not taken yet are kept up to this many bytes and then dropped: a log that cannot be written must
- * neither stop the event loop nor fill the memory.
- */
-const UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface RealLog extends Log {
   /** Writes everything that is still queued, waiting for it. Only for the moments before the process ends. */
@@ -14,9 +9,8 @@ export interface RealLog extends Log {
 
 /** JSON lines on standard error, written behind the event loop's back; `pretty` makes them readable for people. */
 export function realLog(options: { name: string; level: string; pretty: boolean }): RealLog {
-  const destination = pino.destination({ dest: 2, sync: false, minLength: 0, maxLength: UNWRITTEN_BYTES_MAX });
-  // Standard error may be gone (its reader died); that is no reason to stop serving.
-  destination.on("error", () => {});
+  // pino's own destinations write synchronously, where a stuck reader would stop the event loop, or from a worker file.
+  const writer = new LineWriter(2);
   const logger = pino(
     {
       name: options.name,
@@ -27,15 +21,9 @@ export function realLog(options: { name: string; level: string; pretty: boolean 
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    options.pretty ? { write: (line: string) => void destination.write(readable(line)) } : destination,
+    { write: (line: string) => writer.write(options.pretty ? readable(line) : line) },
   );
-  const flush = (): void => {
-    try {
-      destination.flushSync();
-    } catch {
-      // Nobody is left to read it.
-    }
-  };
+  const flush = (): void => writer.flush();
   process.on("exit", flush);
   return { ...wrap(logger), flush };
 }

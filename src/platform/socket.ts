@@ -78,13 +78,8 @@ export class RealSocket implements Socket {
   resume(): void {
     if (this.#state === "closed" || !this.#paused) return;
     this.#paused = false;
-    while (this.#held.length > 0) {
-      const chunk = this.#held.shift() as Buffer;
-      this.#events?.data(chunk);
-      // The receiver may have paused or closed in its callback.
-      if (this.#paused || this.#closed()) return;
-    }
-    this.#raw.resume();
+    if (this.#held.length === 0) this.#raw.resume();
+    else queueMicrotask(() => this.#release());
   }
 
   end(): void {
@@ -135,8 +130,14 @@ export class RealSocket implements Socket {
 
   // ---- inside ----
 
-  #closed(): boolean {
-    return this.#state === "closed";
+  /** Delivers what came in the turn of a pause; only then the kernel may deliver more. */
+  #release(): void {
+    while (this.#held.length > 0) {
+      // The receiver may pause or close in its callback.
+      if (this.#paused || this.#state === "closed") return;
+      this.#events?.data(this.#held.shift() as Buffer);
+    }
+    if (!this.#paused && this.#state !== "closed") this.#raw.resume();
   }
 
   #close(reason: string): void {

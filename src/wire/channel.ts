@@ -84,8 +84,13 @@ export class FramedSocket implements Channel {
 
   close(reason: string): void {
     if (this.#closed) return;
-    this.#flush();
-    this.#socket.end();
+    if (this.#events) {
+      // What has not left must never arrive: its sender goes on elsewhere (R15), and a peer that takes nothing must not keep it in memory.
+      this.#socket.destroy();
+    } else {
+      this.#flush();
+      this.#socket.end();
+    }
     this.#ended(reason);
   }
 

@@ -72,7 +72,10 @@ export class TcpDialer implements Dialer {
       platform.network
         .connect({ endpoint: { address: target.address, port: target.port }, timeoutMs: CONNECT_TIMEOUT_MS, lingerZero: self.kind === "gateway" }, (socket) => {
           framed = new FramedSocket(socket, self.instance, frame, (reason) => fail(reason));
-          return framed.socketEvents;
+          const { socketEvents } = framed;
+          // The caller was already told that nothing came of it.
+          if (done) framed.close("connected too late");
+          return socketEvents;
         })
         .then(() => framed?.sendHello(HELLO_TYPES.hello, hello))
         .catch((error: Error) => fail(error.message));

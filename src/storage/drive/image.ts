@@ -1,7 +1,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Epoch, GroupId, Instance, VolumeId } from "../../base/ids.ts";
 import type { GroupConfig } from "../../cluster/schema.ts";
-import { compareIds, laterId, NO_ENTRY, sameId, type BlockRange, type EntryHeader, type EntryId } from "../../wire/entry.ts";
+import { compareIds, laterId, NO_ENTRY, sameExtent, sameId, type BlockRange, type EntryHeader, type EntryId } from "../../wire/entry.ts";
 import { EntryLog, idOf } from "./log.ts";
 import type { JournalRecord, OperationResult } from "./records.ts";
 
@@ -9,6 +9,10 @@ import type { JournalRecord, OperationResult } from "./records.ts";
 export const LOG_ENTRIES_KEPT = 4096;
 /** Trimming happens in steps, so that its cost is spread over many entries. */
 const LOG_TRIM_STEP = 512;
+
+function sameRange(a: BlockRange, b: BlockRange): boolean {
+  return sameExtent(a, b) && a.first === b.first && a.count === b.count;
+}
 
 /** protocol section 1, persistent state of one group's replica on one drive, as far as it is durable. */
 export class ReplicaImage {
@@ -69,7 +73,7 @@ export class ReplicaImage {
         for (const volume of record.purged) this.purged.add(volume);
         return;
       case "mark":
-        this.reconciling = [...this.reconciling, ...record.ranges];
+        this.reconciling = [...this.reconciling, ...record.ranges.filter((range) => !this.reconciling.some((known) => sameRange(known, range)))];
         return;
       case "adopt":
         this.log.cutAfter(record.common);

@@ -1,0 +1,224 @@
+import { Option, type Command } from "commander";
+import type * as api from "../management/api.ts";
+import { ApiClient, CliError, findCluster } from "./client.ts";
+import { parseSize, formatSize } from "./sizes.ts";
+import { statusText } from "./status.ts";
+import { facts, table } from "./table.ts";
+
+/** What a command touches besides the network and a trial's directory. */
+export interface CliWorld {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  out(text: string): void;
+  err(text: string): void;
+  /** Sets the exit code of the process. */
+  exitCode(code: number): void;
+}
+
+interface CommonOptions {
+  readonly dir?: string;
+  readonly json?: boolean;
+}
+
+/** A command's work: asks the API, and returns its answer and the text for people. */
+type Work = (client: ApiClient) => Promise<{ readonly answer: object; readonly text: string; readonly warning?: string | undefined }>;
+
+const processWorld: CliWorld = {
+  env: process.env,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  exitCode: (code) => void (process.exitCode = code),
+};
+
+/** The administrator's commands: each is one or two requests to the API of a cluster. */
+export function registerCliCommands(program: Command, world: CliWorld = processWorld): void {
+  const volume = group(program, "volume", "create, list and delete volumes", world);
+  addVolumeCommands(volume, world);
+  const host = group(program, "host", "create, list and delete hosts (initiators)", world);
+  addHostCommands(host, world);
+  addMappingCommands(program, world);
+  const cluster = group(program, "cluster", "the cluster as a whole", world);
+  common(cluster.command("status"), world)
+    .description("show health, servers, drives and capacity")
+    .action((options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.get<api.StatusAnswer>("/status", (status) => status.store.answering);
+        return { answer, text: statusText(answer) };
+      }),
+    );
+}
+
+function addVolumeCommands(volume: Command, world: CliWorld): void {
+  common(volume.command("create"), world)
+    .description("create a thin volume")
+    .argument("<name>")
+    .requiredOption("--size <size>", "for example 2GiB; KiB, MiB, GiB, TiB or plain bytes")
+    .addOption(new Option("--factor <factor>", "replication factor: 1 keeps 2 copies, 2 keeps 3").choices(["1", "2"]).default("1"))
+    .action((name: string, options: CommonOptions & { size: string; factor: "1" | "2" }) =>
+      run(world, options, async (client) => {
+        const body: api.VolumeCreateBody = { name, sizeBytes: parseSize(options.size), factor: options.factor === "2" ? 2 : 1 };
+        const answer = await client.post<api.VolumeCreateAnswer>("/volumes", body);
+        return { answer, text: `created volume ${answer.name}, ${formatSize(answer.sizeBytes)}, factor ${factorText(answer)}\n`, warning: answer.warning };
+      }),
+    );
+  common(volume.command("list"), world)
+    .description("list all volumes")
+    .action((options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.get<api.VolumesAnswer>("/volumes", isFresh);
+        const rows = answer.volumes.map((one) => [one.name, formatSize(one.sizeBytes), factorText(one), mappedText(one)]);
+        return { answer, text: table(["name", "size", "factor", "mapped to"], rows, "no volumes"), warning: staleWarning(answer) };
+      }),
+    );
+  common(volume.command("show"), world)
+    .description("show one volume")
+    .argument("<name>")
+    .action((name: string, options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.get<api.VolumeAnswer>(`/volumes/${encodeURIComponent(name)}`);
+        return { answer, text: volumeText(answer) };
+      }),
+    );
+  common(volume.command("delete"), world)
+    .description("delete a volume that is mapped to no host, with all its data")
+    .argument("<name>")
+    .action((name: string, options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.delete<api.VolumeAnswer>(`/volumes/${encodeURIComponent(name)}`);
+        return { answer, text: `deleted volume ${answer.name}\n` };
+      }),
+    );
+}
+
+function addHostCommands(host: Command, world: CliWorld): void {
+  common(host.command("create"), world)
+    .description("let an initiator in")
+    .argument("<name>")
+    .requiredOption("--iqn <iqn...>", "the initiator's name, or several")
+    .option("--chap <user:secret>", "ask the initiator for this user and secret (12 characters or more)")
+    .action((name: string, options: CommonOptions & { iqn: string[]; chap?: string }) =>
+      run(world, options, async (client) => {
+        const chap = options.chap === undefined ? {} : { chap: parseChap(options.chap) };
+        const body: api.HostCreateBody = { name, iqns: options.iqn, ...chap };
+        const answer = await client.post<api.HostAnswer>("/hosts", body);
+        const login = answer.chapUser === null ? "without CHAP" : `with CHAP as ${answer.chapUser}`;
+        return { answer, text: `created host ${answer.name}: ${answer.iqns.join(", ")}, ${login}\n` };
+      }),
+    );
+  common(host.command("list"), world)
+    .description("list all hosts")
+    .action((options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.get<api.HostsAnswer>("/hosts", isFresh);
+        const rows = answer.hosts.map((one) => [one.name, one.iqns.join(", "), one.chapUser ?? "-", one.mappings.map(({ lun, volume }) => `${lun}: ${volume}`).join(", ") || "-"]);
+        return { answer, text: table(["name", "initiator names", "CHAP user", "LUNs"], rows, "no hosts"), warning: staleWarning(answer) };
+      }),
+    );
+  common(host.command("delete"), world)
+    .description("delete a host that has no volume mapped")
+    .argument("<name>")
+    .action((name: string, options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.delete<api.HostAnswer>(`/hosts/${encodeURIComponent(name)}`);
+        return { answer, text: `deleted host ${answer.name}\n` };
+      }),
+    );
+}
+
+function addMappingCommands(program: Command, world: CliWorld): void {
+  common(quiet(program.command("map"), world), world)
+    .description("show a volume to a host as a LUN")
+    .argument("<volume>")
+    .argument("<host>")
+    .option("--lun <lun>", "the LUN; default is the host's lowest free one")
+    .action((volume: string, host: string, options: CommonOptions & { lun?: string }) =>
+      run(world, options, async (client) => {
+        const lun = options.lun === undefined ? {} : { lun: parseLun(options.lun) };
+        const body: api.MappingCreateBody = { volume, host, ...lun };
+        const answer = await client.post<api.MappingCreateAnswer>("/mappings", body);
+        const login = answer.chapUser === null ? "" : `the host logs in with CHAP as ${answer.chapUser}\n`;
+        return { answer, text: `mapped volume ${volume} to host ${host} as LUN ${answer.lun}\n${answer.urls.map((url) => `${url}\n`).join("")}${login}` };
+      }),
+    );
+  common(quiet(program.command("unmap"), world), world)
+    .description("take a volume away from a host")
+    .argument("<volume>")
+    .argument("<host>")
+    .action((volume: string, host: string, options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.delete<api.MappingAnswer>(`/mappings/${encodeURIComponent(volume)}/${encodeURIComponent(host)}`);
+        return { answer, text: `unmapped volume ${answer.volume} from host ${answer.host} (LUN ${answer.lun})\n` };
+      }),
+    );
+}
+
+async function run(world: CliWorld, options: CommonOptions, work: Work): Promise<void> {
+  try {
+    const client = new ApiClient(await findCluster(options.dir, world.env));
+    const { answer, text, warning } = await work(client);
+    world.out(options.json === true ? `${JSON.stringify(answer)}\n` : text);
+    if (warning !== undefined && options.json !== true) world.err(line(`warning: ${warning}`));
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    world.err(line(error.message));
+    world.exitCode(1);
+  }
+}
+
+/** One line whatever the text holds: part of it came over the network. */
+function line(text: string): string {
+  return `virtustor: ${text.replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, " ").trim()}\n`;
+}
+
+function group(program: Command, name: string, description: string, world: CliWorld): Command {
+  return quiet(program.command(name).description(description), world);
+}
+
+/** Wrong usage is one line too. Commands made from this one inherit it. */
+function quiet(command: Command, world: CliWorld): Command {
+  return command.showSuggestionAfterError(false).configureOutput({
+    writeErr: (text) => world.err(text),
+    outputError: (text, write) => write(line(text.replace(/^error: /, ""))),
+  });
+}
+
+function common(command: Command, world: CliWorld): Command {
+  return quiet(command, world).option("--dir <directory>", "the trial's directory; default: VIRTUSTOR_API and VIRTUSTOR_TOKEN").option("--json", "print the API's answer");
+}
+
+function isFresh(answer: { readonly source: api.Source }): boolean {
+  return answer.source === "store";
+}
+
+function staleWarning(answer: { readonly source: api.Source }): string | undefined {
+  return isFresh(answer) ? undefined : "the cluster store does not answer; this is what the server last knew";
+}
+
+function volumeText(volume: api.VolumeAnswer): string {
+  return facts([
+    ["name", volume.name],
+    ["size", `${formatSize(volume.sizeBytes)} (${volume.sizeBytes} bytes)`],
+    ["factor", factorText(volume)],
+    ["mapped to", mappedText(volume)],
+    ["created", new Date(volume.createdAtMs).toISOString()],
+    ["id", String(volume.id)],
+  ]);
+}
+
+function factorText({ factor, copies }: api.VolumeAnswer): string {
+  return `${factor} (${copies} copies)`;
+}
+
+function mappedText({ mappings }: api.VolumeAnswer): string {
+  return mappings.map(({ host, lun }) => `${host} as LUN ${lun}`).join(", ") || "-";
+}
+
+function parseChap(text: string): { user: string; secret: string } {
+  const colon = text.indexOf(":");
+  if (colon < 1) throw new CliError("--chap takes USER:SECRET");
+  return { user: text.slice(0, colon), secret: text.slice(colon + 1) };
+}
+
+function parseLun(text: string): number {
+  if (!/^[0-9]{1,3}$/.test(text)) throw new CliError("--lun takes a whole number from 0 to 255");
+  return Number(text);
+}

@@ -1,0 +1,42 @@
+import type { GroupsAnswer, StatusAnswer } from "../management/api.ts";
+import { formatSize } from "./sizes.ts";
+import { table } from "./table.ts";
+
+/** The cluster's status for people: the sentence first, then what it is made of. */
+export function statusText(status: StatusAnswer): string {
+  const { health, cluster, servers, drives, capacity, unreadable } = status;
+  const serverRows = servers.map((server) => [server.name, upText(server.up), server.portal, server.api]);
+  const driveRows = drives.map((drive) => [drive.id, drive.server, upText(drive.up), formatSize(drive.capacityBytes), drive.usedBytes === null ? "-" : formatSize(drive.usedBytes)]);
+  return [
+    `${health.sentence}\n`,
+    cluster === null ? "" : `Cluster ${cluster.name}, target ${cluster.targetName}\n`,
+    "\n",
+    table(["server", "state", "portal", "API"], serverRows, "no servers"),
+    "\n",
+    table(["drive", "server", "state", "size", "used"], driveRows, "no drives"),
+    "\n",
+    `Groups: ${groupsText(status.groups)}\n`,
+    `Capacity: ${formatSize(capacity.rawBytes)} raw, ${formatSize(capacity.usableBytes)} usable with factor 1 (2 copies), ` +
+      `${formatSize(capacity.usableFactor2Bytes)} with factor 2 (3 copies)\n`,
+    `Volumes: ${formatSize(capacity.provisionedBytes)} provisioned; ${formatSize(capacity.usedBytes)} used on the drives, all copies counted\n`,
+    ...unreadable.map(({ key, reason }) => `Not readable: ${key}: ${reason}\n`),
+  ].join("");
+}
+
+function upText(up: boolean): string {
+  return up ? "up" : "DOWN";
+}
+
+function groupsText(groups: GroupsAnswer): string {
+  const named: [number, string][] = [
+    [groups.missing + groups.starting, "being set up"],
+    [groups.settling, "settling"],
+    [groups.peering, "comparing copies"],
+    [groups.waiting, "waiting"],
+    [groups.unserved, "without a server"],
+    [groups.short, "short of a copy"],
+    [groups.recovering, `recovering (${formatSize(groups.recoveryRemainingBytes)} left)`],
+  ];
+  const others = named.filter(([count]) => count > 0).map(([count, what]) => `, ${count} ${what}`);
+  return `${groups.total}, ${groups.serving} serving${others.join("")}`;
+}

@@ -1,0 +1,89 @@
+import type { HealthFacts, HealthState } from "./health.ts";
+
+/** One sentence on what is and why, and the next safe step where there is one. */
+export function describeHealth(state: HealthState, facts: HealthFacts): string {
+  switch (state) {
+    case "healthy":
+      return `Healthy: ${counted(facts.serverCount, "server")} and ${counted(facts.driveCount, "drive")} are up and all ${facts.groups.total} groups have their ${facts.copies === null ? "" : `${facts.copies} `}copies.`;
+    case "degraded":
+      return `Degraded: ${degradedClause(facts)}.${degradedStep(facts)}`;
+    case "unavailable":
+      return `Unavailable: ${unavailableClause(facts)}`;
+    case "read-only":
+      return "Read-only: some data has no serving copy, so writes are refused and reads of what survives go on.";
+  }
+}
+
+function degradedClause(facts: HealthFacts): string {
+  const { groups } = facts;
+  const cause = causeClause(facts);
+  if (groups.short > 0) {
+    const lack = groups.shortByMax === 1 ? "one copy short" : `up to ${groups.shortByMax} copies short`;
+    return `${groups.short} of ${groups.total} groups are ${lack}${cause === null ? "" : ` since ${cause}`}${recoveryClause(facts)}`;
+  }
+  if (cause !== null) return `${cause}; no group lacks a copy${recoveryClause(facts)}`;
+  const unmade = groups.missing + groups.states.starting;
+  if (unmade > 0) return `${unmade} of ${groups.total} groups are being set up`;
+  return `${groups.states.settling} of ${groups.total} groups are settling on a new configuration`;
+}
+
+function recoveryClause({ groups }: HealthFacts): string {
+  if (groups.recoveryRemainingBytes > 0) return `; recovering, ${bytesForPeople(groups.recoveryRemainingBytes)} left`;
+  if (groups.recovering > 0) return "; recovering";
+  return groups.short > 0 ? "; recovery has not started yet" : "";
+}
+
+function degradedStep(facts: HealthFacts): string {
+  if (facts.lastCopyServers.length > 0) return ` Do not power off ${listed(facts.lastCopyServers, "or")}.`;
+  if (facts.serversDown.length > 0) return ` Start ${listed(facts.serversDown, "and")} again, and do not power off another server before that.`;
+  if (facts.groups.short > 0 || facts.drivesDown.length > 0) return " Do not power off more than one server.";
+  return " Wait a moment; nothing needs to be done.";
+}
+
+function unavailableClause(facts: HealthFacts): string {
+  const { states, total } = facts.groups;
+  if (!facts.formed) return "this server has not read the cluster's state from the cluster store yet. Check that most of the servers are up.";
+  if (total === 0) return "the cluster has no pool yet. Form the cluster again if this stays.";
+  const stopped = states.peering + states.waiting + states.unserved;
+  const cause = causeClause(facts);
+  const what = `${stopped} of ${total} groups have no serving copy`;
+  if (cause !== null) {
+    const bring = facts.serversDown.length > 0 ? listed(facts.serversDown, "and") : "those drives";
+    return `${what} since ${cause}; hosts wait. Bring ${bring} back, and do not wipe or replace any drive.`;
+  }
+  if (states.waiting > 0 && states.peering === 0) {
+    return `${what}: they wait for a change of configuration; hosts wait. Check that most of the servers are up and reach one another.`;
+  }
+  return `${what} while their copies are being compared; hosts wait. This takes seconds; do not power off any server.`;
+}
+
+/** "server-2 and server-3 stopped answering", or the drives; null when all are up. */
+function causeClause({ serversDown, drivesDown }: HealthFacts): string | null {
+  const down = drivesDown.map(({ id, server }) => `drive ${id} of ${server}`);
+  const DRIVES_NAMED_MAX = 3; // more would drown the sentence; status lists them all
+  const drives = down.length > DRIVES_NAMED_MAX ? [`${down.length} drives`] : down;
+  const all = [...serversDown, ...drives];
+  return all.length === 0 ? null : `${listed(all, "and")} stopped answering`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** "a", "a and b", "a, b and c". */
+function listed(items: readonly string[], conjunction: "and" | "or"): string {
+  if (items.length <= 1) return items.join("");
+  return `${items.slice(0, -1).join(", ")} ${conjunction} ${items[items.length - 1]}`;
+}
+
+/** "1.2 GiB"; units of 1024. */
+function bytesForPeople(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 ? `${bytes} bytes` : `${value.toFixed(1)} ${units[unit]}`;
+}

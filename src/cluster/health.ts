@@ -1,0 +1,178 @@
+import type { DriveId, GroupId, ServerName } from "../base/ids.ts";
+import type { ClusterMap } from "./map.ts";
+import type { GroupConfig, ObservedGroup } from "./schema.ts";
+import { groupId } from "./schema.ts";
+import { describeHealth } from "./health-sentence.ts";
+
+export type HealthState = "healthy" | "degraded" | "read-only" | "unavailable";
+
+/**
+ * How one group serves, in the order of trouble:
+ *   serving   its primary says so for the current epoch
+ *   settling  its primary served the epoch before and lives; its word on the newest configuration is still on its way
+ *   starting  named by the monitor, not started by its primary yet: it has never held data
+ *   peering   its primary lives but does not serve yet: hosts wait
+ *   waiting   its primary lives but needs a change of configuration that it cannot get: hosts wait
+ *   unserved  its primary is not up: hosts wait
+ */
+export type GroupState = "serving" | "settling" | "starting" | "peering" | "waiting" | "unserved";
+
+export interface GroupCounts {
+  /** Groups that the pools want. */
+  readonly total: number;
+  /** Wanted, and not made by the monitor yet. */
+  readonly missing: number;
+  readonly states: Readonly<Record<GroupState, number>>;
+  /** Groups with fewer living members than copies wanted. */
+  readonly short: number;
+  /** The most copies that any group lacks. */
+  readonly shortByMax: number;
+  /** Groups with a learner. */
+  readonly recovering: number;
+  readonly recoveryCopiedBytes: number;
+  readonly recoveryRemainingBytes: number;
+}
+
+export interface HealthFacts {
+  readonly formed: boolean;
+  readonly serverCount: number;
+  readonly driveCount: number;
+  readonly serversDown: readonly ServerName[];
+  /** Drives that are down though their server is up. */
+  readonly drivesDown: readonly { readonly id: DriveId; readonly server: ServerName }[];
+  readonly groups: GroupCounts;
+  /** Servers that hold the only living copy of some group. */
+  readonly lastCopyServers: readonly ServerName[];
+  /** Copies that every group should have, when all pools agree; else null. */
+  readonly copies: number | null;
+}
+
+export interface Health {
+  readonly state: HealthState;
+  /** For an administrator: what is, why, and the next safe step. */
+  readonly sentence: string;
+  readonly details: HealthFacts & {
+    /** Wall-clock time of the judgement, milliseconds since 1970. */
+    readonly atMs: number;
+  };
+}
+
+/**
+ * The cluster's health as this copy of the map shows it. Pure. `read-only` is not judged yet.
+ * `nowMs` is wall-clock time, milliseconds since 1970.
+ */
+export function health(map: ClusterMap, nowMs: number): Health {
+  const facts = gatherFacts(map);
+  const state = judge(facts);
+  return { state, sentence: describeHealth(state, facts), details: { ...facts, atMs: nowMs } };
+}
+
+/**
+ * The same health as told by a server that the cluster store has not answered for `silentMs`: what it shows are the last
+ * things it heard, and nothing it shows is known to be healthy now.
+ */
+export function withSilentStore(known: Health, silentMs: number): Health {
+  const seconds = Math.max(1, Math.round(silentMs / 1000));
+  const state = known.state === "healthy" ? "degraded" : known.state;
+  const sentence =
+    `${capitalized(state)}: the cluster store has not answered this server for ${seconds} s, so what it shows may be out of date; ` +
+    `check that most of the servers are up and reach one another. Last known: ${known.sentence}`;
+  return { ...known, state, sentence };
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function judge(facts: HealthFacts): HealthState {
+  const { groups } = facts;
+  if (!facts.formed || groups.total === 0) return "unavailable";
+  if (groups.states.peering + groups.states.waiting + groups.states.unserved > 0) return "unavailable";
+  const whole = groups.states.serving === groups.total && groups.short === 0;
+  return whole && facts.serversDown.length === 0 && facts.drivesDown.length === 0 ? "healthy" : "degraded";
+}
+
+function gatherFacts(map: ClusterMap): HealthFacts {
+  const serversDown = [...map.servers.keys()].filter((name) => !serverIsUp(map, name)).sort();
+  const drivesDown = [...map.drives.values()]
+    .filter((drive) => !driveIsUp(map, drive.id) && !serversDown.includes(drive.server))
+    .map(({ id, server }) => ({ id, server }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  const lastCopyServers = new Set<ServerName>();
+  const groups = countGroups(map, lastCopyServers);
+  const factors = [...map.pools.values()].map((pool) => pool.factor);
+  return {
+    formed: map.cluster !== null,
+    serverCount: map.servers.size,
+    driveCount: map.drives.size,
+    serversDown,
+    drivesDown,
+    groups,
+    lastCopyServers: [...lastCopyServers].sort(),
+    copies: factors.length === 1 && factors[0] !== undefined ? factors[0] + 1 : null,
+  };
+}
+
+function countGroups(map: ClusterMap, lastCopyServers: Set<ServerName>): GroupCounts {
+  const states: Record<GroupState, number> = { serving: 0, settling: 0, starting: 0, peering: 0, waiting: 0, unserved: 0 };
+  const told = observedGroups(map);
+  let total = 0, missing = 0, short = 0, shortByMax = 0, recovering = 0, recoveryCopiedBytes = 0, recoveryRemainingBytes = 0;
+  for (const pool of map.pools.values()) {
+    total += pool.groupCount;
+    for (let index = 0; index < pool.groupCount; index++) {
+      const id = groupId(pool.factor, index);
+      const config = map.groups.get(id)?.config;
+      if (config === undefined) {
+        missing++;
+        continue;
+      }
+      const word = told.get(config.primary)?.get(id);
+      states[groupState(map, config, word)]++;
+      const living = config.members.filter((drive) => driveIsUp(map, drive));
+      const lacking = pool.factor + 1 - living.length;
+      if (lacking > 0) {
+        short++;
+        shortByMax = Math.max(shortByMax, lacking);
+      }
+      const holder = living.length === 1 && living[0] !== undefined ? map.drives.get(living[0]) : undefined;
+      if (holder !== undefined) lastCopyServers.add(holder.server);
+      if (config.learners.length > 0) {
+        recovering++;
+        recoveryCopiedBytes += word?.copiedBytes ?? 0;
+        recoveryRemainingBytes += word?.remainingBytes ?? 0;
+      }
+    }
+  }
+  return { total, missing, states, short, shortByMax, recovering, recoveryCopiedBytes, recoveryRemainingBytes };
+}
+
+function observedGroups(map: ClusterMap): Map<DriveId, Map<GroupId, ObservedGroup>> {
+  const told = new Map<DriveId, Map<GroupId, ObservedGroup>>();
+  for (const [drive, { groups }] of map.observed) {
+    told.set(drive, new Map(groups.map((entry) => [entry.group as GroupId, entry])));
+  }
+  return told;
+}
+
+function groupState(map: ClusterMap, config: GroupConfig, word: ObservedGroup | undefined): GroupState {
+  if (!driveIsUp(map, config.primary)) return "unserved";
+  if (config.primaryInstance === 0) return "starting";
+  // What another run of the process said says nothing about this one.
+  const said = map.observed.get(config.primary)?.instance === config.primaryInstance ? word : undefined;
+  if (said === undefined || said.epoch > config.epoch) return "peering";
+  if (said.epoch === config.epoch) return said.state;
+  // A serving primary changes its own members without a pause; only its report is late.
+  return said.state === "serving" ? "settling" : "peering";
+}
+
+/** Whether the drive's storage process holds its lease and is not known to have died. */
+export function driveIsUp(map: ClusterMap, drive: DriveId): boolean {
+  const up = map.upDrives.get(drive);
+  if (up === undefined || !map.drives.has(drive)) return false;
+  const death = map.deaths.get(drive);
+  return death === undefined || death.instance < up.instance;
+}
+
+export function serverIsUp(map: ClusterMap, server: ServerName): boolean {
+  return map.upServers.has(server);
+}

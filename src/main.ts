@@ -1,0 +1,49 @@
+import { resolve } from "node:path";
+import { Command } from "commander";
+
+/** Commands that processes give each other; they load nothing that is for people. */
+const OWN_COMMANDS = ["server", "store", "role", "inside"];
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new Error(`"${text}" is not a whole number`);
+  return Number(text);
+}
+
+async function program(argv: readonly string[]): Promise<Command> {
+  const top = new Command("virtustor").description("Replicated block storage for three or more servers, presented over iSCSI").version("0.1.0");
+  top
+    .command("server")
+    .description("run one server: all its roles, supervised")
+    .requiredOption("--config <file>", "its configuration")
+    .action(async ({ config }: { config: string }) => (await import("./server/main.ts")).runServerProcess(resolve(config)));
+  top
+    .command("store")
+    .description("run the embedded cluster store of a cluster that is all on one machine")
+    .requiredOption("--dir <directory>", "where its database lies")
+    .requiredOption("--socket <path>", "the Unix socket it serves")
+    .action(async ({ dir, socket }: { dir: string; socket: string }) => (await import("./server/main.ts")).runStoreProcess(resolve(dir), resolve(socket)));
+  top
+    .command("role <name>", { hidden: true })
+    .requiredOption("--config <file>")
+    .option("--drive <index>", "", wholeNumber)
+    .action(async (name: string, { config, drive }: { config: string; drive?: number }) => {
+      const { ROLE_NAMES, runRoleProcess } = await import("./role/run.ts");
+      const role = ROLE_NAMES.find((known) => known === name);
+      if (role === undefined) throw new Error(`there is no role ${name}; there are ${ROLE_NAMES.join(", ")}`);
+      await runRoleProcess(role, { configFile: resolve(config), drive: drive ?? null });
+    });
+  if (argv[0] === "inside") (await import("./trial.ts")).registerInsideCommands(top);
+  if (!OWN_COMMANDS.includes(argv[0] ?? "")) {
+    (await import("./trial.ts")).registerTrialCommands(top);
+    (await import("./cli/commands.ts")).registerCliCommands(top);
+  }
+  return top;
+}
+
+try {
+  const argv = process.argv.slice(2);
+  await (await program(argv)).parseAsync(argv, { from: "user" });
+} catch (error) {
+  process.stderr.write(`virtustor: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}

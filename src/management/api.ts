@@ -1,0 +1,157 @@
+/**
+ * What the API under /api/v1 takes and answers: types alone, for the CLI and the web UI. Keys may be added, none removed.
+ * Sizes are in bytes, times in milliseconds since 1970. Secrets are taken and never given back.
+ */
+export interface HealthAnswer {
+  readonly state: "healthy" | "degraded" | "read-only" | "unavailable";
+  readonly sentence: string;
+}
+
+export interface StatusAnswer {
+  readonly health: HealthAnswer;
+  /** null before this server has read the cluster's state. */
+  readonly cluster: { readonly id: string; readonly name: string; readonly targetName: string } | null;
+  readonly servers: readonly ServerAnswer[];
+  readonly drives: readonly DriveAnswer[];
+  readonly groups: GroupsAnswer;
+  readonly capacity: CapacityAnswer;
+  /** Whether the cluster store answers this server; when not, all of the above is what it last knew. */
+  readonly store: { readonly answering: boolean; readonly silentMs: number };
+  /** Keys of the cluster store that could not be read, with why. Normally none. */
+  readonly unreadable: readonly { readonly key: string; readonly reason: string }[];
+}
+
+export interface ServerAnswer {
+  readonly name: string;
+  readonly up: boolean;
+  readonly address: string;
+  /** "ADDRESS:PORT" of its iSCSI portal. */
+  readonly portal: string;
+  /** Base URL of its API. */
+  readonly api: string;
+}
+
+export interface DriveAnswer {
+  readonly id: string;
+  readonly server: string;
+  readonly up: boolean;
+  readonly capacityBytes: number;
+  /** null when the drive has not said. */
+  readonly usedBytes: number | null;
+}
+
+export interface GroupsAnswer {
+  readonly total: number;
+  readonly missing: number;
+  readonly serving: number;
+  readonly settling: number;
+  readonly starting: number;
+  readonly peering: number;
+  readonly waiting: number;
+  readonly unserved: number;
+  readonly short: number;
+  readonly recovering: number;
+  readonly recoveryCopiedBytes: number;
+  readonly recoveryRemainingBytes: number;
+}
+
+export interface CapacityAnswer {
+  readonly rawBytes: number;
+  readonly usableBytes: number;
+  readonly usableFactor2Bytes: number;
+  readonly provisionedBytes: number;
+  readonly provisionedRawBytes: number;
+  readonly usedBytes: number;
+}
+
+export interface VolumeCreateBody {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Replication factor: copies minus one. Default 1. */
+  readonly factor?: 1 | 2;
+}
+export interface VolumeAnswer {
+  readonly id: number;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly factor: 1 | 2;
+  /** factor + 1. */
+  readonly copies: number;
+  readonly createdAtMs: number;
+  readonly mappings: readonly { readonly host: string; readonly lun: number }[];
+}
+export interface VolumeCreateAnswer extends VolumeAnswer {
+  /** Something that the administrator should know although the volume was created. */
+  readonly warning?: string;
+}
+/** Lists say whether they come from the cluster store or, while it does not answer, from this server's copy. */
+export interface VolumesAnswer {
+  readonly volumes: readonly VolumeAnswer[];
+  readonly source: Source;
+}
+export type Source = "store" | "last-known";
+
+export interface HostCreateBody {
+  readonly name: string;
+  readonly iqns: readonly string[];
+  readonly chap?: { readonly user: string; readonly secret: string };
+}
+export interface HostAnswer {
+  readonly name: string;
+  readonly iqns: readonly string[];
+  /** null: no CHAP. */
+  readonly chapUser: string | null;
+  readonly mappings: readonly { readonly volume: string; readonly lun: number }[];
+}
+export interface HostsAnswer {
+  readonly hosts: readonly HostAnswer[];
+  readonly source: Source;
+}
+
+export interface MappingCreateBody {
+  readonly volume: string;
+  readonly host: string;
+  /** Default: the lowest that the host has free. */
+  readonly lun?: number;
+}
+export interface MappingAnswer {
+  readonly volume: string;
+  readonly host: string;
+  readonly lun: number;
+}
+export interface MappingCreateAnswer extends MappingAnswer {
+  /** One for each portal: iscsi://ADDRESS:PORT/TARGET/LUN. */
+  readonly urls: readonly string[];
+  readonly chapUser: string | null;
+}
+export interface MappingsAnswer {
+  readonly mappings: readonly MappingAnswer[];
+  readonly source: Source;
+}
+
+/** Problem details (RFC 9457), application/problem+json. `type` is "about:blank"; `code` tells programs what it was. */
+export interface ProblemAnswer {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ProblemCode;
+}
+export type ProblemCode =
+  | "bad-request"
+  | "unauthorized"
+  | "not-found"
+  | "name-taken"
+  | "iqn-taken"
+  | "lun-taken"
+  | "already-mapped"
+  | "in-use"
+  | "no-free-lun"
+  | "too-few-servers"
+  | "limit-reached"
+  | "body-too-large"
+  | "busy"
+  | "not-ready"
+  | "store-unavailable"
+  | "outcome-unknown"
+  | "bug";

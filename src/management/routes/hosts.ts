@@ -1,0 +1,83 @@
+import type * as v from "valibot";
+import type { ClusterMap } from "../../cluster/map.ts";
+import { keys, type HostRecord } from "../../cluster/schema.ts";
+import type { HostAnswer, HostsAnswer } from "../api.ts";
+import type { ApiApp, ApiContext } from "../app.ts";
+import { audit } from "../audit.ts";
+import { hostCreateBody, readBody } from "../bodies.ts";
+import { commit, type Change } from "../commit.ts";
+import { Problem } from "../problem.ts";
+import { findHost, readMappings, readWanted } from "../records.ts";
+
+/** As for volumes: kept in memory by every server and listed whole. */
+const HOSTS_MAX = 1_000;
+
+export function addHostRoutes(app: ApiApp, context: ApiContext): void {
+  const { store, view } = context;
+
+  app.get("/api/v1/hosts", async (request) => {
+    const { map, source } = await readWanted(store, view.map);
+    const hosts = [...map.hosts.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return request.json<HostsAnswer>({ hosts: hosts.map((host) => hostAnswer(map, host)), source });
+  });
+
+  app.post("/api/v1/hosts", async (request) => {
+    const body = await readBody(request.req.raw, hostCreateBody);
+    if (view.map.hosts.size >= HOSTS_MAX) throw new Problem("limit-reached", `The cluster has ${HOSTS_MAX} hosts, the most it can have. Delete one first.`);
+    const created = await commit(store, () => prepareCreate(context, body));
+    audit(context, request.env.remote, "host created", { host: created.name, iqns: created.iqns, chapUser: created.chap?.user ?? null });
+    return request.json<HostAnswer>(hostAnswer(view.map, created), 201);
+  });
+
+  app.delete("/api/v1/hosts/:name", async (request) => {
+    const deleted = await commit(store, () => prepareDelete(context, request.req.param("name")));
+    audit(context, request.env.remote, "host deleted", { host: deleted.name });
+    return request.json<HostAnswer>(hostAnswer(view.map, deleted));
+  });
+}
+
+async function prepareCreate({ store }: ApiContext, body: v.InferOutput<typeof hostCreateBody>): Promise<Change<HostRecord>> {
+  const { name, iqns, chap } = body;
+  const [taken, ...owners] = await Promise.all([store.get(keys.host(name)), ...iqns.map((iqn) => store.get(keys.iqn(iqn)))]);
+  if (taken.found !== null) throw new Problem("name-taken", `There is a host ${name} already.`);
+  for (const [index, owner] of owners.entries()) {
+    if (owner.found === null) continue;
+    throw new Problem("iqn-taken", `The initiator name ${iqns[index]} belongs to the host ${String(JSON.parse(owner.found.value))} already.`);
+  }
+  const record: HostRecord = { name, iqns, chap: chap ?? null };
+  const value = JSON.stringify(record);
+  return {
+    transaction: {
+      compares: [keys.host(name), ...iqns.map(keys.iqn)].map((key) => ({ key, revision: 0 })),
+      puts: [{ key: keys.host(name), value }, ...iqns.map((iqn) => ({ key: keys.iqn(iqn), value: JSON.stringify(name) }))],
+    },
+    proof: { key: keys.host(name), value },
+    result: record,
+    what: `create the host ${name}`,
+  };
+}
+
+/** A mapping made meanwhile touches the host's record, so that the compare on it refuses the deletion. */
+async function prepareDelete({ store }: ApiContext, name: string): Promise<Change<HostRecord>> {
+  const { host, revision } = await findHost(store, name);
+  const count = (await readMappings(store)).filter((mapping) => mapping.host === name).length;
+  if (count > 0) throw new Problem("in-use", `The host ${name} has ${count} mapped volume${count === 1 ? "" : "s"}. Unmap ${count === 1 ? "it" : "them"} first.`);
+  return {
+    transaction: {
+      compares: [{ key: keys.host(name), revision }],
+      deletes: [keys.host(name), ...host.iqns.map(keys.iqn)],
+    },
+    proof: { key: keys.host(name), value: null },
+    result: host,
+    what: `delete the host ${name}`,
+  };
+}
+
+/** Everything but the secret. */
+function hostAnswer(map: ClusterMap, { name, iqns, chap }: HostRecord): HostAnswer {
+  const mappings = [...map.mappings.values()]
+    .filter((mapping) => mapping.host === name)
+    .map(({ volume, lun }) => ({ volume: map.volumes.get(volume)?.name ?? String(volume), lun }))
+    .sort((a, b) => a.lun - b.lun);
+  return { name, iqns, chapUser: chap?.user ?? null, mappings };
+}

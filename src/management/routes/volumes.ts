@@ -1,0 +1,146 @@
+import * as v from "valibot";
+import { assert } from "../../base/assert.ts";
+import type { VolumeId } from "../../base/ids.ts";
+import { capacity, serversWithDrives, usableBytes } from "../../cluster/capacity.ts";
+import type { ClusterMap } from "../../cluster/map.ts";
+import * as schema from "../../cluster/schema.ts";
+import { keys, type PoolRecord, type Tombstone, type VolumeRecord } from "../../cluster/schema.ts";
+import type { Transaction } from "../../platform/store.ts";
+import type { VolumeAnswer, VolumeCreateAnswer, VolumesAnswer } from "../api.ts";
+import type { ApiApp, ApiContext } from "../app.ts";
+import { audit } from "../audit.ts";
+import { readBody, volumeCreateBody } from "../bodies.ts";
+import { commit, type Change } from "../commit.ts";
+import { Problem } from "../problem.ts";
+import { findVolume, noVolume, readMappings, readRecord, readWanted } from "../records.ts";
+
+/** Every server keeps all of them in memory and lists are answered whole. */
+const VOLUMES_MAX = 10_000;
+
+type CreateBody = v.InferOutput<typeof volumeCreateBody>;
+
+export function addVolumeRoutes(app: ApiApp, context: ApiContext): void {
+  const { store, view } = context;
+
+  app.get("/api/v1/volumes", async (request) => {
+    const { map, source } = await readWanted(store, view.map);
+    const volumes = [...map.volumes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return request.json<VolumesAnswer>({ volumes: volumes.map((volume) => volumeAnswer(map, volume)), source });
+  });
+
+  app.get("/api/v1/volumes/:name", async (request) => {
+    const name = request.req.param("name");
+    const { map } = await readWanted(store, view.map);
+    const volume = [...map.volumes.values()].find((candidate) => candidate.name === name);
+    if (volume === undefined) throw noVolume(name);
+    return request.json<VolumeAnswer>(volumeAnswer(map, volume));
+  });
+
+  app.post("/api/v1/volumes", async (request) => {
+    const body = await readBody(request.req.raw, volumeCreateBody);
+    checkCluster(view.map, view.ready, body.factor);
+    const created = await commit(store, () => prepareCreate(context, body));
+    audit(context, request.env.remote, "volume created", { volume: created.name, id: created.id, sizeBytes: created.sizeBytes, factor: created.factor });
+    const warning = thinWarning(view.map, created);
+    return request.json<VolumeCreateAnswer>({ ...volumeAnswer(view.map, created), ...(warning === null ? {} : { warning }) }, 201);
+  });
+
+  app.delete("/api/v1/volumes/:name", async (request) => {
+    const deleted = await commit(store, () => prepareDelete(context, request.req.param("name")));
+    audit(context, request.env.remote, "volume deleted", { volume: deleted.name, id: deleted.id });
+    return request.json<VolumeAnswer>(volumeAnswer(view.map, deleted));
+  });
+}
+
+/** What the cluster as a whole must have; from this server's copy, since servers and drives come slowly. */
+function checkCluster(map: ClusterMap, ready: boolean, factor: number): void {
+  if (!ready || map.cluster === null) throw new Problem("not-ready", "This server has not read the cluster's state yet. Try again or ask another server.");
+  const servers = serversWithDrives(map);
+  if (servers < factor + 1) {
+    const instead = factor === 2 && servers === 2 ? "Use factor 1, or add a server." : "Add a server.";
+    throw new Problem("too-few-servers", `Replication factor ${factor} keeps ${factor + 1} copies on as many servers, but only ${servers} of this cluster's servers have drives. ${instead}`);
+  }
+  if (map.volumes.size >= VOLUMES_MAX) throw new Problem("limit-reached", `The cluster has ${VOLUMES_MAX} volumes, the most it can have. Delete one first.`);
+}
+
+/** Reads the store and names the transaction that creates the volume, and its pool when it is the first of its factor. */
+async function prepareCreate({ store, platform }: ApiContext, { name, sizeBytes, factor }: CreateBody): Promise<Change<VolumeRecord>> {
+  const [cluster, counter, taken, pool, firstPool] = await Promise.all([
+    readRecord(store, keys.cluster, schema.clusterRecord),
+    readRecord(store, keys.volumeCounter, v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+    store.get(keys.volumeName(name)),
+    readRecord(store, keys.pool(factor), schema.poolRecord),
+    readRecord(store, keys.pool(1), schema.poolRecord),
+  ]);
+  if (taken.found !== null) throw new Problem("name-taken", `There is a volume ${name} already.`);
+  if (cluster.value === null || firstPool.value === null) throw new Problem("not-ready", "The cluster is not formed yet.");
+  const next = (counter.value ?? 0) + 1;
+  assert(next < 2 ** 32, "a volume's counter stays below 2^32");
+  const id = (cluster.value.incarnation * 2 ** 32 + next) as VolumeId;
+  const record: VolumeRecord = { id, name, sizeBytes, factor, lineage: id, createdAtMs: platform.clock.wallMs() };
+  const value = JSON.stringify(record);
+  const puts = [
+    { key: keys.volumeCounter, value: JSON.stringify(next) },
+    { key: keys.volumeName(name), value: JSON.stringify(id) },
+    { key: keys.volume(id), value },
+  ];
+  if (pool.value === null) {
+    const wanted: PoolRecord = { factor, groupCount: firstPool.value.groupCount };
+    puts.push({ key: keys.pool(factor), value: JSON.stringify(wanted) });
+  }
+  const transaction: Transaction = {
+    compares: [
+      { key: keys.cluster, revision: cluster.revision },
+      { key: keys.volumeCounter, revision: counter.revision },
+      { key: keys.volumeName(name), revision: 0 },
+      { key: keys.pool(factor), revision: pool.revision },
+    ],
+    puts,
+  };
+  return { transaction, proof: { key: keys.volume(id), value }, result: record, what: `create the volume ${name}` };
+}
+
+/**
+ * R21: the tombstone and the end of the volume's record are one transaction. A mapping made meanwhile touches the volume's record, so that
+ * the compare on it refuses the deletion.
+ */
+async function prepareDelete({ store, platform }: ApiContext, name: string): Promise<Change<VolumeRecord>> {
+  const { volume, revision, nameRevision } = await findVolume(store, name);
+  const mapping = (await readMappings(store)).find((candidate) => candidate.volume === volume.id);
+  if (mapping !== undefined) {
+    throw new Problem("in-use", `The volume ${name} is mapped to the host ${mapping.host} as LUN ${mapping.lun}. Unmap it first.`);
+  }
+  const tombstone: Tombstone = { id: volume.id, name, factor: volume.factor, lineage: volume.lineage, deletedAtMs: platform.clock.wallMs() };
+  const value = JSON.stringify(tombstone);
+  const transaction: Transaction = {
+    compares: [
+      { key: keys.volume(volume.id), revision },
+      { key: keys.volumeName(name), revision: nameRevision },
+    ],
+    puts: [{ key: keys.tombstone(volume.id), value }],
+    deletes: [keys.volume(volume.id), keys.volumeName(name)],
+  };
+  return { transaction, proof: { key: keys.tombstone(volume.id), value }, result: volume, what: `delete the volume ${name}` };
+}
+
+function volumeAnswer(map: ClusterMap, volume: VolumeRecord): VolumeAnswer {
+  const { id, name, sizeBytes, factor, createdAtMs } = volume;
+  const mappings = [...map.mappings.values()]
+    .filter((mapping) => mapping.volume === id)
+    .map(({ host, lun }) => ({ host, lun }))
+    .sort((a, b) => (a.host < b.host ? -1 : 1));
+  return { id, name, sizeBytes, factor, copies: factor + 1, createdAtMs, mappings };
+}
+
+/** Volumes are thin, so a size is a promise: says when this one, or all together, promise more than the drives can hold. */
+function thinWarning(map: ClusterMap, created: VolumeRecord): string | null {
+  const usable = usableBytes(map, created.factor);
+  if (created.sizeBytes > usable) {
+    return `The volume is larger than all that the drives can hold with ${created.factor + 1} copies (${usable} bytes): writes will fail once they are full. Add drives before that.`;
+  }
+  const { provisionedRawBytes, rawBytes } = capacity(map);
+  // The map may not show the new volume yet.
+  const together = provisionedRawBytes + (map.volumes.has(created.id) ? 0 : created.sizeBytes * (created.factor + 1));
+  if (together <= rawBytes) return null;
+  return `The volumes together promise more than the drives hold (${together} of ${rawBytes} bytes with all copies): writes will fail once they are full. Add drives before that.`;
+}

@@ -1,0 +1,81 @@
+import { health, withSilentStore, type Health } from "../cluster/health.ts";
+import { ClusterMap } from "../cluster/map.ts";
+import { keys } from "../cluster/schema.ts";
+import type { Platform, Timer } from "../platform/platform.ts";
+import type { ClusterStore, Watch } from "../platform/store.ts";
+
+/** A watch does not tell when the store falls silent, so it is asked this often. */
+const PROBE_EVERY_MS = 2_000;
+/** Longer than an election of the store and one failed probe, so that neither alarms anybody. */
+const SILENT_AFTER_MS = 6_000;
+
+/** This server's copy of the cluster's state, kept by a watch, and whether the store behind it still answers. */
+export class ClusterView {
+  readonly map = new ClusterMap();
+  readonly #platform: Platform;
+  readonly #store: ClusterStore;
+  readonly #watch: Watch;
+  #ready = false;
+  #answeredAtMs: number;
+  #probe: Timer | null = null;
+  #closed = false;
+
+  constructor(platform: Platform, store: ClusterStore) {
+    this.#platform = platform;
+    this.#store = store;
+    this.#answeredAtMs = platform.clock.nowMs();
+    this.#watch = store.watch("", {
+      snapshot: (entries, origin) => {
+        this.map.snapshot(entries, origin.revision);
+        this.#ready = true;
+        this.#answered();
+      },
+      changed: (changes, origin) => {
+        this.map.changed(changes, origin.revision);
+        this.#answered();
+      },
+    });
+    this.#scheduleProbe();
+  }
+
+  /** Whether the map has been read at all. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  get silentMs(): number {
+    return Math.round(this.#platform.clock.nowMs() - this.#answeredAtMs);
+  }
+
+  get storeAnswers(): boolean {
+    return this.silentMs < SILENT_AFTER_MS;
+  }
+
+  health(): Health {
+    const known = health(this.map, this.#platform.clock.wallMs());
+    return this.storeAnswers ? known : withSilentStore(known, this.silentMs);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#probe?.cancel();
+    this.#watch.close();
+  }
+
+  #answered(): void {
+    this.#answeredAtMs = this.#platform.clock.nowMs();
+  }
+
+  #scheduleProbe(): void {
+    if (this.#closed) return;
+    this.#probe = this.#platform.clock.timer(PROBE_EVERY_MS, () => {
+      this.#store
+        .get(keys.cluster)
+        .then(
+          () => this.#answered(),
+          () => {}, // silence is what the probe measures
+        )
+        .finally(() => this.#scheduleProbe());
+    });
+  }
+}

@@ -1,0 +1,52 @@
+export interface HttpOptions {
+  readonly address: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** `remote` is the client's address. */
+  fetch(request: Request, remote: string): Promise<Response> | Response;
+  /** Told of what `fetch` threw; the client gets a bare 500. */
+  onError(error: Error): void;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  /** Closes the port and every connection at once. */
+  stop(): Promise<void>;
+}
+
+/** The largest body that is read. Administrators send small JSON; anything larger is a mistake or an attack. */
+export const HTTP_BODY_BYTES_MAX = 64 * 1024;
+/** A connection that says nothing for so long is closed, so that idle ones cannot pile up. */
+const HTTP_IDLE_SECONDS = 30;
+
+/**
+ * Serves HTTP. Bytes that are no HTTP, and bodies over the limit, end only their own connection. Nothing of the source is
+ * ever sent. Throws an Error that names address and port when it cannot listen.
+ */
+export function serveHttp(options: HttpOptions): HttpServer {
+  const server = listen(options);
+  return {
+    port: server.port ?? options.port,
+    stop: () => server.stop(true),
+  };
+}
+
+function listen(options: HttpOptions): Bun.Server<undefined> {
+  try {
+    return Bun.serve({
+      hostname: options.address,
+      port: options.port,
+      development: false,
+      maxRequestBodySize: HTTP_BODY_BYTES_MAX,
+      idleTimeout: HTTP_IDLE_SECONDS,
+      fetch: (request, self) => options.fetch(request, self.requestIP(request)?.address ?? "unknown"),
+      error(error) {
+        options.onError(error);
+        return new Response(null, { status: 500 });
+      },
+    });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot serve HTTP on ${options.address} port ${options.port}: ${why}`, { cause: error });
+  }
+}

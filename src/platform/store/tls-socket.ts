@@ -1,0 +1,65 @@
+import type { SocketHandler } from "bun";
+import type { ConnectOptions, Socket, SocketEvents } from "../platform.ts";
+import { RealSocket } from "../socket.ts";
+
+/** PEM texts: who may answer, and who asks. Both ends prove themselves. */
+export interface TlsIdentity {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** As `Network.connect`, through TLS; rejects as well when the server cannot prove who it is. */
+export function connectSecurely(
+  options: ConnectOptions & { readonly endpoint: { readonly address: string; readonly port: number } },
+  tls: TlsIdentity,
+  events: (socket: Socket) => SocketEvents,
+): Promise<Socket> {
+  const { endpoint, timeoutMs } = options;
+  const name = `${endpoint.address}:${endpoint.port}`;
+  return new Promise((resolve, reject) => {
+    let settled = false;
+    const fail = (why: string): void => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timeout);
+      reject(new Error(`cannot connect to ${name}: ${why}`));
+    };
+    const timeout = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
+    const socket: SocketHandler<RealSocket | undefined, "buffer"> = {
+      binaryType: "buffer",
+      handshake: (raw, success, authorizationError) => {
+        if (settled) return void raw.terminate();
+        if (!success || authorizationError !== null) {
+          raw.terminate();
+          return fail(`TLS failed: ${authorizationError?.message ?? "no handshake"}`);
+        }
+        settled = true;
+        clearTimeout(timeout);
+        const made = new RealSocket(raw as ConstructorParameters<typeof RealSocket>[0], name, false);
+        raw.data = made;
+        made.attach(events(made));
+        resolve(made);
+      },
+      data: (raw, chunk) => raw.data?.received(chunk),
+      drain: (raw) => raw.data?.writable(),
+      end: (raw) => raw.data?.peerEnded(),
+      close: (raw, error) => {
+        fail("the connection was closed");
+        raw.data?.ended(error === undefined || error === null ? null : String(error));
+      },
+      error: (raw, error) => {
+        if (raw.data === undefined) fail(error.message);
+        else raw.data.fail(error.message);
+      },
+      connectError: (_raw, error) => fail(error.message),
+    };
+    Bun.connect<RealSocket | undefined>({
+      hostname: endpoint.address,
+      port: endpoint.port,
+      tls: { ca: tls.authority, cert: tls.certificate, key: tls.key, serverName: endpoint.address, rejectUnauthorized: true },
+      data: undefined,
+      socket,
+    }).catch((error: unknown) => fail((error as Error).message));
+  });
+}

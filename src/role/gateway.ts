@@ -1,0 +1,147 @@
+import type { Instance, ServerName } from "../base/ids.ts";
+import { ClusterMap } from "../cluster/map.ts";
+import { keys, type GatewayUp } from "../cluster/schema.ts";
+import { IscsiTarget } from "../iscsi/target.ts";
+import type { StoreLease, Versioned, Watch } from "../platform/store.ts";
+import { Gateway } from "../volume/gateway.ts";
+import { TcpDialer, type Dialer } from "../wire/dialer.ts";
+import type { Peer } from "../wire/messages.ts";
+import { MapAccess } from "./access.ts";
+import { announceInstance } from "./announce.ts";
+import type { RoleContext, RunningRole, RunRole } from "./role.ts";
+
+/** up/gateway/<instance> vanishes so long after this process has stopped. */
+const LEASE_MS = 5_000;
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 2_000;
+/** A cluster key is 32 random bytes; a longer file is not one. */
+const KEY_BYTES = 32;
+
+/** How this process reaches drives: `remote` speaks TCP; a process that holds drives of its own puts a shorter way before it. */
+export type DialerFactory = (self: Peer, remote: Dialer) => Dialer;
+
+/** The iSCSI role in a process of its own. Resolves when the portal is open. */
+export const runGateway: RunRole = (context) => startGateway(context, (_self, remote) => remote);
+
+/** The iSCSI role: the cluster map, the volumes over it, and one portal. Waits for a store that answers and a cluster that was formed. */
+export async function startGateway(context: RoleContext, dialerFactory: DialerFactory): Promise<RunningRole> {
+  const { platform, store, config } = context;
+  const instance = platform.random.id() as Instance;
+  announceInstance(config, { gateway: instance });
+  const clusterKey = await readKey(context);
+  const map = new ClusterMap();
+  const self: Peer = { kind: "gateway", id: String(instance), instance };
+  const remote = new TcpDialer(platform, { self, clusterId: config.clusterId, incarnation: () => map.cluster?.incarnation ?? 0, clusterKey });
+  const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
+  const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id));
+  const watch = await watchMap(context, map, (changed) => {
+    gateway.mapChanged(changed);
+    access.mapChanged(changed);
+  });
+  const registration = new GatewayRegistration(context, instance);
+  // R26: whoever fences all portals must know of this one before it serves.
+  await registration.registered();
+  const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
+  try {
+    await target.start();
+  } catch (error) {
+    platform.fatal("port-taken", error instanceof Error ? error.message : String(error));
+  }
+  return {
+    async stop(): Promise<void> {
+      await target.stop();
+      gateway.close();
+      watch.close();
+      await registration.close();
+    },
+  };
+}
+
+/** Follows the whole store from now on; resolves when the map holds a formed cluster. */
+function watchMap({ store, config, platform }: RoleContext, map: ClusterMap, changed: (keys: readonly string[]) => void): Promise<Watch> {
+  return new Promise((resolve) => {
+    let formed = false;
+    const apply = (keysChanged: readonly string[]): void => {
+      changed(keysChanged);
+      if (!map.cluster) return;
+      if (map.cluster.id !== config.clusterId) platform.fatal("store-mismatch", `the store is of cluster ${map.cluster.id}, this server's configuration of ${config.clusterId}`);
+      if (formed) return;
+      formed = true;
+      resolve(watch);
+    };
+    const watch = store.watch("", {
+      snapshot: (entries: readonly Versioned[], origin) => apply(map.snapshot(entries, origin.revision)),
+      changed: (changes, origin) => apply(map.changed(changes, origin.revision)),
+    });
+  });
+}
+
+/** The cluster key from its file; ends the process when it is not there. */
+export async function readKey({ platform, config }: RoleContext): Promise<Uint8Array> {
+  try {
+    const file = await platform.files.open(config.clusterKeyFile, {});
+    const bytes = Buffer.alloc(KEY_BYTES + 1);
+    const length = await file.read(bytes, 0, bytes.length, 0);
+    await file.close();
+    if (length !== KEY_BYTES) throw new Error(`it does not hold ${KEY_BYTES} bytes`);
+    return bytes.subarray(0, KEY_BYTES);
+  } catch (error) {
+    return platform.fatal("configuration", `the cluster key ${config.clusterKeyFile} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Keeps up/gateway/<instance> in the store as long as this process lives; tries again after every failure. */
+class GatewayRegistration {
+  readonly #context: RoleContext;
+  readonly #up: GatewayUp;
+  #lease: StoreLease | null = null;
+  #closed = false;
+
+  constructor(context: RoleContext, instance: Instance) {
+    this.#context = context;
+    this.#up = { instance, server: context.config.name as ServerName, sinceMs: context.platform.clock.wallMs() };
+  }
+
+  /** Resolves when it is registered; from then on it is kept so. Losing it ends nothing: hosts are served without a store too. */
+  async registered(): Promise<void> {
+    const { clock } = this.#context.platform;
+    let retryMs = RETRY_MS_MIN;
+    while (!this.#closed && !(await this.#register())) {
+      const waitMs = retryMs;
+      await new Promise<void>((resolve) => void clock.timer(waitMs, resolve));
+      retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const lease = this.#lease;
+    this.#lease = null;
+    await lease?.revoke().catch(() => undefined);
+  }
+
+  async #register(): Promise<boolean> {
+    const { store, platform } = this.#context;
+    let lease: StoreLease;
+    try {
+      lease = await store.lease(LEASE_MS);
+    } catch (error) {
+      platform.log.debug("the store gives no lease yet", { error: error instanceof Error ? error.message : String(error) });
+      return false;
+    }
+    const put = { key: keys.upGateway(this.#up.instance), value: JSON.stringify(this.#up), lease };
+    const { outcome } = await store.transact({ compares: [], puts: [put] });
+    if (outcome !== "success" || this.#closed) {
+      await lease.revoke().catch(() => undefined);
+      return false;
+    }
+    this.#lease = lease;
+    lease.onLost(() => {
+      if (this.#lease !== lease) return;
+      this.#lease = null;
+      platform.log.warn("the store has let go of this portal's registration; it registers again");
+      void this.registered();
+    });
+    return true;
+  }
+}

@@ -1,0 +1,61 @@
+import { createApp } from "../management/app.ts";
+import { ClusterView } from "../management/view.ts";
+import { serveHttp, type HttpServer } from "../platform/http.ts";
+import type { Files, Platform } from "../platform/platform.ts";
+import type { RunRole } from "./role.ts";
+
+/** A shorter token could be guessed; formation makes one of 32 random bytes. */
+const TOKEN_CHARACTERS_MIN = 16;
+const TOKEN_FILE_BYTES_MAX = 4096;
+
+/** The management role: the API of one server. It serves at once, and tells what it knows as the cluster's state comes in. */
+export const runManagement: RunRole = async ({ platform, store, config }) => {
+  const token = await readToken(platform, config.tokenFile);
+  const view = new ClusterView(platform, store);
+  const app = createApp({ platform, store, view, token });
+  let server: HttpServer;
+  try {
+    server = serveHttp({
+      address: config.address,
+      port: config.apiPort,
+      fetch: (request, remote) => app.fetch(request, { remote }),
+      onError: (error) => platform.log.error("the API failed on a request", { error }),
+    });
+  } catch (error) {
+    view.close();
+    return platform.fatal("port-taken", reasonOf(error));
+  }
+  platform.log.info("the API serves", { address: config.address, port: server.port });
+  return {
+    async stop() {
+      view.close();
+      await server.stop();
+    },
+  };
+};
+
+async function readToken(platform: Platform, path: string): Promise<string> {
+  let token: string;
+  try {
+    token = (await readText(platform.files, path)).trim();
+  } catch (error) {
+    return platform.fatal("configuration", `the API's token cannot be read: ${reasonOf(error)}`);
+  }
+  if (token.length >= TOKEN_CHARACTERS_MIN && /^[\x21-\x7e]+$/.test(token)) return token;
+  return platform.fatal("configuration", `the API's token in ${path} must be one word of at least ${TOKEN_CHARACTERS_MIN} printable characters`);
+}
+
+async function readText(files: Files, path: string): Promise<string> {
+  const file = await files.open(path, {});
+  try {
+    const buffer = new Uint8Array(TOKEN_FILE_BYTES_MAX);
+    const length = await file.read(buffer, 0, buffer.length, 0);
+    return new TextDecoder().decode(buffer.subarray(0, length));
+  } finally {
+    await file.close();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,230 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { clusterRecord, keys, parseValue } from "./cluster/schema.ts";
+import { FATAL_EXIT_CODES, type Platform } from "./platform/platform.ts";
+import type { Processes } from "./platform/process.ts";
+import { StoreUnavailable, type ClusterStore } from "./platform/store.ts";
+import { failedDrives, forgetAnnounced, recordFailedDrive, startableDrives, takeLastWords, type LastWords } from "./role/announce.ts";
+import type { ServerConfig } from "./role/config.ts";
+import { SupervisedChild } from "./server/child.ts";
+import { DeathPublisher } from "./server/deaths.ts";
+import { etcdCommand } from "./server/etcd-member.ts";
+import { boundLogs } from "./server/logs.ts";
+import { writePids } from "./server/pids.ts";
+import { Registration } from "./server/registration.ts";
+
+/** Every process of a server has this in its environment, so that none escapes those who look for it. */
+export const SERVER_VARIABLE = "VIRTUSTOR_SERVER";
+
+/**
+ * A server whose store gives no answer for this long starts its roles all the same: with all members of a group in touch they
+ * need no quorum (R13), and the administrator must be able to ask it what is wrong.
+ */
+const STORE_PATIENCE_MS = 20_000;
+/** At a stop the other servers need not wait for leases, if the store is there to tell them. */
+const LAST_DEATHS_WITHIN_MS = 2_000;
+const STORE_RETRY_MS = 200;
+const STORE_COMPLAINT_EVERY_MS = 5_000;
+
+export interface ServerWorld {
+  readonly platform: Platform;
+  readonly processes: Processes;
+  readonly store: ClusterStore;
+  readonly config: ServerConfig;
+  /** Absolute path of the file that `config` was read from: children read it again. */
+  readonly configFile: string;
+}
+export interface RunningServer {
+  /** Orderly stop: management and monitor, iscsi, storage, etcd. Resolves when no child is left. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * One server: starts and supervises the roles that run here, each a child process of the same executable.
+ * Phases of the start: directories, store member, store, registration, roles. Resolves when the roles are started, or
+ * when it was stopped before.
+ */
+export function startServer(world: ServerWorld): { started: Promise<void>; server: RunningServer } {
+  const server = new Server(world);
+  return { started: server.start(), server };
+}
+
+class Server implements RunningServer {
+  readonly #world: ServerWorld;
+  readonly #deaths: DeathPublisher;
+  readonly #registration: Registration;
+  readonly #children: SupervisedChild[] = [];
+  #logs: { stop(): void } | null = null;
+  #stopping: Promise<void> | null = null;
+
+  constructor(world: ServerWorld) {
+    this.#world = world;
+    this.#deaths = new DeathPublisher(world.store, world.platform.clock, world.platform.log);
+    this.#registration = new Registration(world.platform, world.store, world.config);
+  }
+
+  async start(): Promise<void> {
+    const { config, platform } = this.#world;
+    platform.log.info("phase: directories", { directory: config.directory });
+    mkdirSync(join(config.directory, "log"), { recursive: true, mode: 0o700 });
+    forgetAnnounced(config.directory);
+    this.#logs = boundLogs(join(config.directory, "log"), platform.clock, platform.log);
+    this.#writePids();
+
+    if (config.store.kind === "etcd" && config.store.member !== null) {
+      platform.log.info("phase: store member");
+      this.#supervise("etcd", etcdCommand(config.store.member));
+    }
+    platform.log.info("phase: store");
+    await this.#waitForStore();
+    if (this.#stopping !== null) return;
+
+    platform.log.info("phase: registration");
+    this.#registration.start();
+
+    platform.log.info("phase: roles", { processes: config.processes });
+    for (const failed of failedDrives(config.directory)) {
+      platform.log.error(`The drive ${failed.directory} has failed and is not started until an administrator releases it`, { drive: failed.id });
+    }
+    if (config.processes === "shared") {
+      this.#superviseRole("shared");
+    } else {
+      for (const index of startableDrives(config)) this.#superviseRole("storage", index);
+      this.#superviseRole("iscsi");
+    }
+    this.#superviseRole("monitor");
+    this.#superviseRole("management");
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#world.platform.log.info("This server stops");
+    for (const stage of [["management", "monitor"], ["iscsi"], ["storage", "shared"]]) {
+      await this.#stopChildren((role) => stage.some((name) => role === name || role.startsWith(`${name}-`)));
+    }
+    await this.#registration.close();
+    await this.#deaths.drain(LAST_DEATHS_WITHIN_MS);
+    this.#deaths.close();
+    await this.#world.store.close().catch(() => undefined);
+    await this.#stopChildren(() => true);
+    this.#logs?.stop();
+  }
+
+  async #stopChildren(chosen: (role: string) => boolean): Promise<void> {
+    await Promise.all(this.#children.filter(({ role }) => chosen(role)).map((child) => child.stop()));
+  }
+
+  /** Returns when the store holds this cluster, was silent for too long, or the server is to stop. */
+  async #waitForStore(): Promise<void> {
+    const { store, platform, config } = this.#world;
+    const { clock, log } = platform;
+    const beganMs = clock.nowMs();
+    let complainedMs = beganMs;
+    while (this.#stopping === null) {
+      let silent = false;
+      try {
+        const { found } = await store.get(keys.cluster);
+        if (found !== null) {
+          const { id } = parseValue(clusterRecord, keys.cluster, found.value);
+          if (id !== config.clusterId) platform.fatal("store-mismatch", `the cluster store belongs to cluster ${id}, this server to ${config.clusterId}`);
+          return;
+        }
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        silent = true;
+      }
+      const nowMs = clock.nowMs();
+      if (silent && nowMs - beganMs >= STORE_PATIENCE_MS) {
+        log.error("The cluster store does not answer: the roles start without it and what needs it waits");
+        return;
+      }
+      if (nowMs - complainedMs >= STORE_COMPLAINT_EVERY_MS) {
+        complainedMs = nowMs;
+        log.warn(silent ? "The cluster store does not answer yet" : "The cluster store is empty: it waits for the cluster to be formed");
+      }
+      await new Promise<void>((resolve) => void clock.timer(STORE_RETRY_MS, resolve));
+    }
+  }
+
+  #superviseRole(name: "storage" | "iscsi" | "shared" | "monitor" | "management", drive?: number): void {
+    const argv = [...this.#world.processes.selfExecutable(), "role", name, "--config", this.#world.configFile];
+    if (drive === undefined) return this.#supervise(name, argv);
+    this.#supervise(`${name}-${drive}`, [...argv, "--drive", String(drive)], drive);
+  }
+
+  #supervise(role: string, argv: readonly string[], drive?: number): void {
+    const { config, configFile, platform, processes } = this.#world;
+    const child = new SupervisedChild(
+      {
+        role,
+        argv,
+        env: { [SERVER_VARIABLE]: configFile },
+        logPath: join(config.directory, "log", `${role}.log`),
+        ended: (pid, exitCode, signal) => this.#ended({ role, drive }, { pid, exitCode, signal }),
+        changed: () => this.#writePids(),
+      },
+      { processes, clock: platform.clock, log: platform.log },
+    );
+    this.#children.push(child);
+    child.start();
+  }
+
+  /** wait() has returned for this very process, which was our child: what it was is dead (R18). */
+  #ended(
+    who: { role: string; drive: number | undefined },
+    end: { pid: number; exitCode: number | null; signal: string | null },
+  ): "restart" | "stay-down" {
+    const words = this.#lastWords(end.pid);
+    const reason = `${who.role} ended with ${end.signal ?? `exit code ${end.exitCode}`}`;
+    for (const instance of words.instances) this.#deaths.publish(instance, reason);
+    if (end.exitCode === FATAL_EXIT_CODES.configuration) {
+      this.#world.platform.log.error(`${who.role} says that the configuration is wrong; its log has the reason`, { configFile: this.#world.configFile });
+      return "stay-down";
+    }
+    if (end.exitCode === FATAL_EXIT_CODES["drive-failed"] && who.role !== "etcd") return this.#driveFailed(who.drive, words);
+    return "restart";
+  }
+
+  #driveFailed(drive: number | undefined, words: LastWords): "restart" | "stay-down" {
+    const { config, platform } = this.#world;
+    const directory = drive === undefined ? words.failedDirectory : (config.drives[drive]?.directory ?? null);
+    // A process with several drives that did not say which failed: starting it again will tell.
+    if (directory === null) return "restart";
+    const announced = drive === undefined ? undefined : words.instances[0];
+    try {
+      recordFailedDrive(config.directory, {
+        directory,
+        id: announced?.id ?? "",
+        instance: announced?.instance ?? 0,
+        atMs: platform.clock.wallMs(),
+      });
+    } catch (error) {
+      platform.log.error((error as Error).message, { drive: directory });
+    }
+    platform.log.error(`The drive ${directory} has failed; it is not started again until an administrator releases it`);
+    // A shared process goes on with its other drives, and its portal.
+    return drive === undefined ? "restart" : "stay-down";
+  }
+
+  #lastWords(pid: number): LastWords {
+    try {
+      return takeLastWords(this.#world.config.directory, pid);
+    } catch (error) {
+      this.#world.platform.log.error("What a child had announced cannot be read; its death is not published", { pid, error: (error as Error).message });
+      return { instances: [], failedDirectory: null };
+    }
+  }
+
+  #writePids(): void {
+    const children = this.#children.flatMap(({ role, pid }) => (pid === null ? [] : [{ role, pid }]));
+    try {
+      writePids(this.#world.config.directory, [{ role: "server", pid: process.pid }, ...children]);
+    } catch (error) {
+      this.#world.platform.log.warn("The list of processes cannot be written", { error: (error as Error).message });
+    }
+  }
+}

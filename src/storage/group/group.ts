@@ -1,0 +1,483 @@
+import { assert } from "../../base/assert.ts";
+import type { DriveId, Epoch, GroupId } from "../../base/ids.ts";
+import { groupName, type GroupConfig } from "../../cluster/schema.ts";
+import type { Log, Timer } from "../../platform/platform.ts";
+import { NO_ENTRY, sameId, showId, type EntryId } from "../../wire/entry.ts";
+import type { Channel, Fence, Message, Read, Unmap, Write } from "../../wire/messages.ts";
+import { BOOT_WAIT_MS, GRACE_MS, REPLICATE_TIMEOUT_MS, type GroupHost, type StoredConfig } from "./host.ts";
+import { Peering } from "./peering.ts";
+import { enact } from "./plan.ts";
+import { Replica } from "./replica.ts";
+import { Serving } from "./serving.ts";
+import { Term, type PeerState } from "./term.ts";
+
+/*
+ *                promise over, death, or named primary
+ *   following ---------------------------------------> proposing
+ *       ^  ^                                             |   |
+ *       |  +------------- refused (R8) ------------------+   | won
+ *       |                                                    v
+ *       +------ higher epoch seen, handed over ---------- peering ---> serving ---> handing-over
+ *       |                                                    ^            |              |
+ *       |                                                    +- refused --+              |
+ *       +--------------------------------------------------------------------------------+
+ */
+export type GroupState = "following" | "proposing" | "peering" | "serving" | "handing-over";
+const MOVES: Record<GroupState, readonly GroupState[]> = {
+  following: ["proposing"],
+  proposing: ["peering", "following"],
+  peering: ["serving", "following"],
+  serving: ["handing-over", "following"],
+  "handing-over": ["serving", "following"],
+};
+/** A tick that comes this late means that this process stalled: silence of others proves nothing yet. */
+const STALL_MS = 1000;
+/** A fence without an answer (the other was proposing itself, say) is sent again. */
+const FENCE_AGAIN_MS = 500;
+/** R19: a process this young waits longer for the members of its groups: after a power loss all are on their way. */
+const YOUNG_MS = 10_000;
+const YOUNG_PATIENCE_MS = 5000;
+/** A replica that the config no longer names is dropped only after it was seen so for this long (R12). */
+const FORGET_AFTER_MS = 10_000;
+
+/** One placement group on one drive: replica always, primary at times. Events in, effects through the host. */
+export class Group {
+  readonly id: GroupId;
+  readonly #host: GroupHost;
+  readonly #log: Log;
+  readonly replica: Replica;
+  #state: GroupState = "following";
+  #term: Term | null = null;
+  #serving: Serving | null = null;
+  /** R3b, R3d: not before this does it propose itself without a published death. */
+  #promiseUntilMs: number;
+  /** Raised whenever what was under way must not go on: a new epoch, another state. */
+  #attempt = 0;
+  #reading = false;
+  #changing = false;
+  #lastTickMs: number;
+  readonly #madeMs: number;
+  #unnamedSinceMs = Infinity;
+  #damageReported = false;
+  #retry: Timer | null = null;
+
+  constructor(id: GroupId, host: GroupHost) {
+    this.id = id;
+    this.#host = host;
+    this.#log = host.log.child({ group: groupName(id) });
+    this.replica = new Replica(id, host);
+    this.#lastTickMs = host.clock.nowMs();
+    this.#madeMs = this.#lastTickMs;
+    this.#promiseUntilMs = this.#lastTickMs + GRACE_MS;
+  }
+
+  get state(): GroupState {
+    return this.#state;
+  }
+  get term(): Term | null {
+    return this.#term;
+  }
+  get serving(): Serving | null {
+    return this.#serving;
+  }
+  /** For beacons: what is known to be on all members. */
+  committedNow(): EntryId {
+    return this.#serving?.committedNow() ?? this.replica.image?.committed ?? NO_ENTRY;
+  }
+  get epoch(): Epoch {
+    return this.replica.image?.epoch ?? (0 as Epoch);
+  }
+
+  // ---- from the cluster store ----
+
+  /** The watch shows something new, or time has passed: decide whether to act. */
+  evaluate(): void {
+    const hint = this.#host.hint(this.id);
+    if (!hint) return;
+    if (this.#term) {
+      if (hint.config.epoch > this.#term.epoch && !this.#changing) this.#check();
+      return;
+    }
+    if (this.#state !== "following" || this.#reading) return;
+    if (this.#mayPropose(hint.config)) this.#check();
+    else this.#considerForgetting(hint.config);
+  }
+
+  /** R5, R6, R19: whether this replica should become primary, judged by a config that may be old. */
+  #mayPropose(config: GroupConfig): boolean {
+    const image = this.replica.image;
+    if (!config.members.includes(this.#host.driveId) || config.epoch < this.epoch) return false;
+    if (image && (image.damaged || image.incomplete)) {
+      if (!this.#damageReported && image.damaged) this.#log.error("this drive lost acknowledged data of a group and waits for another copy", { last: showId(image.log.last) });
+      this.#damageReported = true;
+      return false;
+    }
+    // R6; also when this very process has left and nobody took over: it begins again like a restarted one.
+    if (config.primary === this.#host.driveId) return true;
+    if (!this.#everWritten()) return false;
+    if (config.primaryInstance !== 0 && this.#host.deadInstance(config.primary) >= config.primaryInstance) return true;
+    const now = this.#host.clock.nowMs();
+    return now >= this.#promiseUntilMs && now >= BOOT_WAIT_MS;
+  }
+
+  /**
+   * A member that remembers no entry cannot tell a group that was never written from one whose data this drive lost: it never
+   * goes on alone, neither by proposing itself nor by removing others before they have told what they hold.
+   */
+  #everWritten(): boolean {
+    const last = this.replica.image?.log.last;
+    return last !== undefined && !sameId(last, NO_ENTRY);
+  }
+
+  /** R5: reads the store before anything else; what it says is judged again when it is there. */
+  #check(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    void this.#host.readConfig(this.id).then((stored) => {
+      this.#reading = false;
+      if (!stored) return;
+      if (this.#term) {
+        if (stored.config.epoch > this.#term.epoch && !this.#changing) this.leave("another configuration is current");
+      } else if (this.#state === "following" && this.#mayPropose(stored.config)) this.#propose(stored);
+    });
+  }
+
+  #propose(stored: StoredConfig): void {
+    const { config, revision } = stored;
+    const self = this.#host.driveId;
+    assert(config.members.includes(self), "I3: only a member becomes primary");
+    const death = this.#host.deadInstance(config.primary);
+    if (config.primary !== self && death >= config.primaryInstance && death !== 0) this.#host.refuseInstance(config.primary, death);
+    this.#enter("proposing");
+    // R3c: from here until it is settled nothing of the old primary is confirmed or acknowledged.
+    this.replica.unfence();
+    const members = config.primary === self ? config.members : config.members.filter((drive) => drive !== config.primary);
+    const proposed = this.#next(config, { primary: self, primaryInstance: this.#host.instance, members });
+    void this.#host.writeConfig(this.id, revision, proposed).then(({ won, current }) => {
+      assert(this.#state === "proposing", "a proposal ends in its own state");
+      if (!won || !current) {
+        this.#promiseUntilMs = this.#host.clock.nowMs() + GRACE_MS;
+        return this.#enter("following");
+      }
+      this.#becomePrimary(current);
+    });
+  }
+
+  #next(config: GroupConfig, changes: Partial<GroupConfig>): GroupConfig {
+    return { ...config, ...changes, epoch: (config.epoch + 1) as Epoch, nonce: this.#host.random.id() };
+  }
+
+  // ---- primary ----
+
+  #becomePrimary({ config, revision }: StoredConfig): void {
+    assert(config.epoch > this.epoch, "I1: epochs only grow");
+    this.#enter("peering");
+    this.#term = new Term(this.id, this.#host, config, revision);
+    this.#log.info("primary of a group, peering", { epoch: config.epoch, members: config.members });
+    this.#fenceAll();
+  }
+
+  /** Journals the term's config, then fences everybody in it. */
+  #fenceAll(): void {
+    const term = this.#term as Term;
+    const attempt = (this.#attempt += 1);
+    this.#host.drive.append({ type: "config", group: this.id, config: term.config }, () => {
+      if (attempt !== this.#attempt) return;
+      for (const peer of term.peers.values()) this.#fence(peer);
+      if (this.#state !== "peering") this.#serving?.epochChanged();
+      this.#tryPeering();
+      this.#host.changed();
+    });
+  }
+
+  #fence(peer: PeerState): void {
+    const term = this.#term as Term;
+    const channel = this.#host.channelTo(peer.drive);
+    if (!channel || this.epoch !== term.epoch) return;
+    term.lost(peer);
+    peer.channel = channel;
+    peer.fencedMs = this.#host.clock.nowMs();
+    // R18: every member refuses the frames of instances that were acted on as dead, before it reports its tail.
+    const dead = [...this.#host.refused()].map(([id, instance]) => ({ id, instance }));
+    term.ask(peer, (shared) => ({ ...shared, type: "fence", config: term.config, dead }), (answer) => {
+      if (answer.type !== "tail") return;
+      peer.tail = answer;
+      peer.heardMs = this.#host.clock.nowMs();
+      if (this.#serving && this.#state !== "peering") this.#serving.peerReady(peer);
+      else this.#tryPeering();
+    });
+  }
+
+  channelUp(drive: DriveId): void {
+    const peer = this.#term?.peers.get(drive);
+    if (peer && !peer.channel) this.#fence(peer);
+  }
+  channelDown(drive: DriveId, channel: Channel): void {
+    const peer = this.#term?.peers.get(drive);
+    if (!peer || peer.channel !== channel) return;
+    this.#term?.lost(peer);
+    this.#serving?.peerLost(peer);
+  }
+
+  /** R7 begins when every member has answered this epoch's fence; each new answer begins it anew. */
+  #tryPeering(): void {
+    const term = this.#term;
+    if (!term || this.#state !== "peering" || this.#changing || this.epoch !== term.epoch) return;
+    if (!term.members().every((peer) => peer.tail)) return;
+    this.#serving?.end();
+    this.#serving = null;
+    const attempt = (this.#attempt += 1);
+    const current = (): boolean => attempt === this.#attempt && this.#term === term;
+    new Peering(this.#host, term, this.replica, current, {
+      lost: (drives) => this.#removeLost(drives),
+      equal: () => this.#startServing(),
+    }).start();
+  }
+
+  /** R7b: members that lost acknowledged data leave; the primary itself hands over. */
+  #removeLost(lost: readonly DriveId[]): void {
+    const term = this.#term as Term;
+    const whole = term.config.members.filter((drive) => !lost.includes(drive));
+    for (const drive of lost) this.#log.error("a drive lost acknowledged data of a group and leaves it", { drive });
+    const heir = whole[0];
+    if (heir === undefined) {
+      this.#log.error("no copy of a group is known to be whole: it is not served; bring back the drives that are missing");
+      this.#retryPeering();
+    } else if (lost.includes(this.#host.driveId)) this.changeConfig({ members: whole, primary: heir, primaryInstance: 0 as never }, "this drive lost data");
+    else this.changeConfig({ members: whole }, "drives lost data");
+  }
+
+  #retryPeering(): void {
+    this.#retry?.cancel();
+    this.#retry = this.#host.clock.timer(5000, () => this.#tryPeering());
+  }
+
+  #startServing(): void {
+    const term = this.#term as Term;
+    const serving = new Serving(this.id, this.#host, term, this.replica, this.#log, this);
+    this.#serving = serving;
+    serving.begin(() => {
+      if (this.#state !== "peering" || this.#serving !== serving) return;
+      this.#enter("serving");
+      this.#log.info("serving a group", { epoch: term.epoch, members: term.config.members.length, learners: term.config.learners.length });
+      this.#serving?.opened();
+    });
+  }
+
+  /** R4, R8, R11, R12: one change at a time, settled before the next. False when another is under way. */
+  changeConfig(changes: Partial<GroupConfig>, why: string): boolean {
+    const term = this.#term;
+    if (!term || this.#changing) return false;
+    const next = this.#next(term.config, changes);
+    assert(next.members.length > 0, "R4: the last member is never removed");
+    this.#changing = true;
+    term.pending = next;
+    this.#log.info("changing a group's configuration", { why, epoch: next.epoch, primary: next.primary, members: next.members, learners: next.learners });
+    void this.#host.writeConfig(this.id, term.revision, next).then(({ won, current }) => {
+      this.#changing = false;
+      if (this.#term !== term) return;
+      if (!won || !current) return this.leave("the configuration was changed by somebody else");
+      if (current.config.primary !== this.#host.driveId || !current.config.members.includes(this.#host.driveId)) return this.leave("handed over");
+      assert(this.#state !== "handing-over", "R12: a hand-over ends with another primary");
+      term.change(current.config, current.revision);
+      this.#fenceAll();
+    });
+    return true;
+  }
+
+  /** R12: nothing new is taken in from here on; what is in flight ends first. */
+  handOver(changes: Partial<GroupConfig>, why: string): void {
+    if (this.#state !== "serving" || this.#changing) return;
+    this.#enter("handing-over");
+    this.#serving?.drain(() => {
+      if (this.#state !== "handing-over" || this.changeConfig(changes, why)) return;
+      this.#enter("serving");
+      this.#serving?.reopen();
+    });
+  }
+
+  /** A higher epoch exists, or the group was handed over: everything held is answered not-primary. */
+  leave(why: string): void {
+    if (!this.#term) return;
+    this.#log.info("no longer primary of a group", { why, epoch: this.#term.epoch });
+    this.#attempt += 1;
+    this.#retry?.cancel();
+    const serving = this.#serving;
+    this.#serving = null;
+    this.#term = null;
+    this.#changing = false;
+    this.#promiseUntilMs = this.#host.clock.nowMs() + GRACE_MS;
+    this.#enter("following");
+    serving?.end();
+    this.#host.changed();
+  }
+
+  // ---- time ----
+
+  tick(): void {
+    const now = this.#host.clock.nowMs();
+    const stalled = now - this.#lastTickMs > STALL_MS;
+    this.#lastTickMs = now;
+    const term = this.#term;
+    if (!term) return this.evaluate();
+    for (const peer of term.peers.values()) if (!peer.channel || (!peer.tail && now - peer.fencedMs > FENCE_AGAIN_MS)) this.#fence(peer);
+    this.replica.saveCommitted();
+    if (stalled) {
+      for (const peer of term.peers.values()) peer.heardMs = Math.max(peer.heardMs, now - REPLICATE_TIMEOUT_MS / 2);
+      return;
+    }
+    this.#shrink(term, now);
+    if (this.#state === "serving") {
+      this.#serving?.tick();
+      enact(this, this.#host, term);
+    }
+    this.evaluate();
+  }
+
+  /** R4: members that are silent or do not acknowledge leave the configuration. */
+  #shrink(term: Term, now: number): void {
+    if (this.#changing || this.#state === "handing-over" || this.epoch !== term.epoch) return;
+    if (this.#state === "peering" && !this.#everWritten()) return;
+    const patience = this.#state === "peering" && now - this.#madeMs < YOUNG_MS ? YOUNG_PATIENCE_MS : REPLICATE_TIMEOUT_MS;
+    const silent = term.members().filter((peer) => now - peer.heardMs > patience || now - peer.owedSinceMs > patience);
+    if (silent.length === 0) return;
+    const members = term.config.members.filter((drive) => !silent.some((peer) => peer.drive === drive));
+    this.changeConfig({ members }, "a member is silent or does not acknowledge");
+  }
+
+  /** R12: data that the configuration no longer names is dropped only when the group is whole without it. */
+  #considerForgetting(config: GroupConfig): void {
+    const self = this.#host.driveId;
+    const plan = this.#host.plan(this.id);
+    const whole = plan && plan.wanted.every((drive) => config.members.includes(drive)) && config.learners.length === 0;
+    const named = config.members.includes(self) || config.learners.includes(self) || plan?.wanted.includes(self);
+    if (!this.replica.image || named || !whole) {
+      this.#unnamedSinceMs = Infinity;
+      return;
+    }
+    const now = this.#host.clock.nowMs();
+    this.#unnamedSinceMs = Math.min(this.#unnamedSinceMs, now);
+    if (now - this.#unnamedSinceMs < FORGET_AFTER_MS || this.#reading) return;
+    this.#reading = true;
+    void this.#host.readConfig(this.id).then((stored) => {
+      this.#reading = false;
+      const current = stored?.config;
+      if (!current || this.#state !== "following" || current.epoch !== config.epoch || !this.replica.image) return;
+      this.#unnamedSinceMs = Infinity;
+      this.#log.info("dropping a group's data: the group is whole on other drives", { members: current.members });
+      this.replica.unfence();
+      this.#host.drive.append({ type: "forget", group: this.id });
+    });
+  }
+
+  // ---- messages ----
+
+  /** From a primary (or one that thinks it is) on a channel that it dialled. */
+  fromPrimary(channel: Channel, message: Message): void {
+    if (message.type === "fence") return this.#fenced(channel, message);
+    const image = this.replica.image;
+    if (!image?.config) return;
+    if (message.epoch < image.epoch) return this.#host.send(channel, { type: "stale-epoch", group: this.id, epoch: image.epoch, tag: message.tag, config: image.config });
+    if (message.epoch !== image.epoch || this.#state !== "following" || !this.replica.streamsOn(channel)) return;
+    switch (message.type) {
+      case "replicate":
+      case "catch-up":
+      case "manifest":
+      case "copy":
+      case "caught-up":
+        return this.replica.receive(channel, message);
+      case "mark":
+        return this.replica.mark(channel, message);
+      case "adopt":
+        return this.replica.adopt(channel, message);
+      case "fetch":
+        return this.replica.fetch(channel, message);
+      default:
+        return channel.close(`a ${message.type} message is not for a replica`);
+    }
+  }
+
+  #fenced(channel: Channel, message: Fence): void {
+    const { config } = message;
+    const image = this.replica.image;
+    if (image?.config && message.epoch < image.epoch) return this.#host.send(channel, { type: "stale-epoch", group: this.id, epoch: image.epoch, tag: message.tag, config: image.config });
+    if (image && image.incarnation !== 0 && config.incarnation !== image.incarnation) return channel.close("a fence of another incarnation");
+    if (config.epoch !== message.epoch || config.primary !== channel.peer.id || config.primaryInstance !== channel.peer.instance) return channel.close("a fence that its sender may not send");
+    if (!config.members.includes(this.#host.driveId) && !config.learners.includes(this.#host.driveId)) return;
+    // R3c, and for a primary: only a higher epoch ends what this replica itself is about.
+    const own = this.#term?.epoch ?? (this.#state === "proposing" ? this.epoch : (-1 as Epoch));
+    if (config.epoch <= own) return;
+    if (this.#state === "proposing") return;
+    if (this.#term) this.leave("fenced by a primary of a higher epoch");
+    for (const { id, instance } of message.dead) this.#host.refuseInstance(id as DriveId, instance);
+    this.#promiseUntilMs = this.#host.clock.nowMs() + GRACE_MS;
+    this.replica.unfence();
+    const attempt = (this.#attempt += 1);
+    const answer = (): void => {
+      if (attempt !== this.#attempt || this.#state !== "following") return;
+      this.replica.fenced(channel);
+      this.#sendTail(channel, message);
+    };
+    if (image?.config && image.epoch === config.epoch) this.#host.drive.append({ type: "committed", group: this.id, id: image.committed }, answer);
+    else this.#host.drive.append({ type: "config", group: this.id, config }, answer);
+  }
+
+  /** R7a: only what is durable counts, and the epoch is durable before it. */
+  #sendTail(channel: Channel, { tag, epoch }: Fence): void {
+    const image = this.replica.image;
+    assert(image && image.epoch === epoch, "R7a: the epoch is journalled before the tail is sent");
+    const { damaged, incomplete, completeThrough, committed, log, diverged, reconciling } = image;
+    const entries = log.after(committed);
+    this.#host.send(channel, { type: "tail", group: this.id, epoch, tag, damaged, incomplete, completeThrough, committed, base: log.base, last: log.last, entries, diverged, reconciling });
+  }
+
+  /** R3b, R3c: true = the beacon is confirmed, and nobody is proposed for the grace from now on. */
+  beacon(channel: Channel, epoch: Epoch, committed: { epoch: Epoch; seq: number }): "confirmed" | "stale" | "ignored" {
+    const config = this.replica.image?.config;
+    if (!config) return "ignored";
+    if (epoch < config.epoch) return "stale";
+    if (epoch !== config.epoch || this.#state !== "following" || config.primary !== channel.peer.id || config.primaryInstance !== channel.peer.instance) return "ignored";
+    if (!this.replica.streamsOn(channel)) return "ignored";
+    this.#promiseUntilMs = this.#host.clock.nowMs() + GRACE_MS;
+    this.replica.noteCommitted(committed);
+    return "confirmed";
+  }
+
+  /** R3a: `sentMs` is when the confirmed beacon was sent. */
+  leaseConfirmed(drive: DriveId, epoch: Epoch, sentMs: number, leaseUntilMs: number): void {
+    const term = this.#term;
+    const peer = term?.peers.get(drive);
+    if (!term || !peer || epoch !== term.epoch) return;
+    peer.heardMs = Math.max(peer.heardMs, sentMs);
+    peer.leaseUntilMs = Math.max(peer.leaseUntilMs, leaseUntilMs);
+    this.#serving?.leasesRenewed();
+  }
+
+  /** An answer from a replica on the channel that this process dialled. */
+  fromReplica(drive: DriveId, channel: Channel, message: Message): void {
+    const term = this.#term;
+    if (message.type === "stale-epoch") {
+      if (term && message.config.epoch > term.epoch && !this.#changing) this.leave("a replica knows a higher epoch");
+      return;
+    }
+    const peer = term?.peers.get(drive);
+    if (!term || !peer || peer.channel !== channel) return;
+    if (message.type === "replicated") return this.#serving?.acknowledged(peer, message);
+    if (message.type === "gap") return this.#serving?.gap(peer, message);
+    term.answered(drive, message);
+  }
+
+  command(channel: Channel, message: Read | Write | Unmap): void {
+    if (this.#state === "serving" && this.#serving) return this.#serving.command(channel, message);
+    const clock = this.#host.clock.nowMs();
+    const shared = { group: this.id, epoch: this.epoch, tag: message.tag, result: "not-primary" as const, clock };
+    if (message.type === "read") this.#host.send(channel, { ...shared, type: "read-done", checksums: new Uint32Array(0), data: Buffer.alloc(0) });
+    else this.#host.send(channel, { ...shared, type: "done" });
+  }
+
+  #enter(state: GroupState): void {
+    assert(MOVES[this.#state].includes(state), `a group does not move from ${this.#state} to ${state}`);
+    this.#state = state;
+    this.#host.changed();
+  }
+}

@@ -1,0 +1,61 @@
+import { assert } from "../../base/assert.ts";
+import type { DriveId, GroupId, Instance, VolumeId } from "../../base/ids.ts";
+import type { GroupConfig, GroupPlan } from "../../cluster/schema.ts";
+import type { Clock, Log, Random } from "../../platform/platform.ts";
+import type { Channel, Message } from "../../wire/messages.ts";
+import type { ExtentKey } from "../../wire/entry.ts";
+import type { Drive } from "../drive/drive.ts";
+
+/** protocol, Times. */
+export const BEACON_MS = 500;
+export const LEASE_MS = 2000;
+export const REPLICATE_TIMEOUT_MS = 1500;
+export const GRACE_MS = 3000;
+/** A1: clocks of two servers advance at rates within this. */
+const DRIFT = 0.01;
+assert(LEASE_MS * (1 + DRIFT) < GRACE_MS * (1 - DRIFT), "A1: a lease ends before the grace that it relies on");
+/** R19: after the machine's boot, so that normally both copies of a group are back before one goes on alone. */
+export const BOOT_WAIT_MS = 15000;
+
+/** What a group needs of the process that it lives in. All calls return at once; answers come as events or callbacks. */
+export interface GroupHost {
+  readonly driveId: DriveId;
+  readonly instance: Instance;
+  readonly drive: Drive;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  nextTag(): number;
+  /** The channel that this process dialled to another drive, if it is up; asking makes the host dial. */
+  channelTo(drive: DriveId): Channel | null;
+  /** Linearizable read of the group's config. Resolves null when the store has no quorum or no such key. */
+  readConfig(group: GroupId): Promise<StoredConfig | null>;
+  /** R8: resolves only when settled; until then the change may or may not have happened. */
+  writeConfig(group: GroupId, expectedRevision: number, config: GroupConfig): Promise<{ won: boolean; current: StoredConfig | null }>;
+  /** What the watch has shown last: a hint. */
+  hint(group: GroupId): StoredConfig | null;
+  plan(group: GroupId): GroupPlan | null;
+  driveIsUp(drive: DriveId): boolean;
+  volume(id: VolumeId): "known" | "unknown" | "deleted";
+  /** Volumes of the group's pool that were deleted. */
+  tombstones(group: GroupId): readonly { id: VolumeId; lineage: VolumeId }[];
+  /** Extents of the group on this drive, in the order of manifests. */
+  extentsOf(group: GroupId): ExtentKey[];
+  /** R18: newest instance of the drive that a supervisor has published as dead; 0 = none. */
+  deadInstance(drive: DriveId): Instance;
+  /** R18: from now on frames of this drive's instances up to `instance` are refused. */
+  refuseInstance(drive: DriveId, instance: Instance): void;
+  /** Drives and the newest instances refused so far. */
+  refused(): ReadonlyMap<DriveId, Instance>;
+  /** True = now: hand-overs of one drive are spread in time, so that a return does not move everything at once. */
+  handOverSlot(): boolean;
+  /** The group's state or progress has changed: for `observed`. */
+  changed(): void;
+  /** Replies and acknowledgements of this turn. */
+  send(channel: Channel, message: Message): void;
+}
+
+export interface StoredConfig {
+  readonly config: GroupConfig;
+  readonly revision: number;
+}

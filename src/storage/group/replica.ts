@@ -1,0 +1,291 @@
+import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
+import type { ExtentIndex, VolumeId } from "../../base/ids.ts";
+import { blockChecksum } from "../../platform/checksum.ts";
+import { compareIds, laterId, NO_ENTRY, overlaps, sameId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
+import { compareExtents, type Adopt, type CatchUp, type CaughtUp, type Channel, type Copy, type Fetch, type Manifest, type Mark, type Message, type Replicate } from "../../wire/messages.ts";
+import { ReplicaImage } from "../drive/image.ts";
+import type { GroupId } from "../../base/ids.ts";
+import { Dirty } from "./dirty.ts";
+import type { GroupHost } from "./host.ts";
+
+/** Messages of the stream that a manifest's comparison holds back; the primary sends no more than its window. */
+const HELD_MAX = 65536;
+
+/**
+ * A group's replica as far as it obeys a primary: the ordered stream and what reconcile asks. The group has already checked
+ * epoch, incarnation and instance of every message that comes here.
+ */
+export class Replica {
+  readonly #group: GroupId;
+  readonly #host: GroupHost;
+  /** Id of the last entry given to the journal, durable or not. */
+  #appended: EntryId;
+  /** R9: what this learner does not yet hold; null when it is not being caught up. */
+  #dirty: Dirty | null = null;
+  /** Non-null while a manifest or a parking is under way: what comes later in the stream waits. */
+  #held: (() => void)[] | null = null;
+  #committedSeen: EntryId = NO_ENTRY;
+  #stream: Channel | null = null;
+  #ackDue = false;
+  /** Raised by each fence: what an older stream still has under way acknowledges nothing. */
+  #generation = 0;
+
+  constructor(group: GroupId, host: GroupHost) {
+    this.#group = group;
+    this.#host = host;
+    this.#appended = this.image?.log.last ?? NO_ENTRY;
+  }
+
+  get group(): GroupId {
+    return this.#group;
+  }
+  get image(): ReplicaImage | undefined {
+    return this.#host.drive.images.get(this.#group);
+  }
+  get appended(): EntryId {
+    return this.#appended;
+  }
+  /** The primary on this drive appends its own entries itself. */
+  noteAppended(id: EntryId): void {
+    this.#appended = id;
+  }
+
+  /** R7a: the stream of the config's primary begins anew on this channel; called once its config is durable. */
+  fenced(channel: Channel): void {
+    this.#generation += 1;
+    this.#stream = channel;
+    this.#dirty = null;
+    this.#held = null;
+  }
+  /** No stream counts any more: another primary, or this process itself, is taking over. */
+  unfence(): void {
+    this.#generation += 1;
+    this.#stream = null;
+    this.#dirty = null;
+    this.#held = null;
+  }
+  streamsOn(channel: Channel): boolean {
+    return this.#stream === channel;
+  }
+
+  receive(channel: Channel, message: Replicate | CatchUp | Manifest | Copy | CaughtUp): void {
+    if (this.#stream !== channel) return;
+    if (this.#held) {
+      if (this.#held.length >= HELD_MAX) return channel.close("the stream runs over its bound while a manifest is compared");
+      this.#held.push(() => this.#next(channel, message));
+      return;
+    }
+    this.#next(channel, message);
+  }
+
+  #next(channel: Channel, message: Replicate | CatchUp | Manifest | Copy | CaughtUp): void {
+    switch (message.type) {
+      case "replicate":
+        return this.#replicate(channel, message);
+      case "catch-up":
+        return this.#catchUp(channel, message);
+      case "manifest":
+        return this.#manifest(channel, message);
+      case "copy":
+        return this.#copy(channel, message);
+      case "caught-up":
+        return this.#caughtUp(channel, message);
+    }
+  }
+
+  /** R1: gapless. Acknowledged when durable; applied in the order of the journal. */
+  #replicate(channel: Channel, message: Replicate): void {
+    const { entry } = message;
+    if (compareIds(entry, this.#appended) <= 0) return this.#acknowledge();
+    if (!sameId(entry.previous, this.#appended))
+      return this.#host.send(channel, { type: "gap", group: this.#group, epoch: message.epoch, tag: 0, through: this.#appended });
+    if (message.data && message.checksums && !intact(entry, message.checksums, message.data)) return channel.close("a replicated block does not match its checksum");
+    this.#appended = { epoch: entry.epoch, seq: entry.seq };
+    this.#committedSeen = laterId(this.#committedSeen, message.committed);
+    const generation = this.#generation;
+    this.#host.drive.append(
+      { type: "entry", group: this.#group, entry, checksums: message.checksums, data: message.data, skip: this.#dirty?.skip(entry) ?? null },
+      () => {
+        if (generation === this.#generation) this.#acknowledge();
+      },
+    );
+  }
+
+  /** One acknowledgement for everything that became durable in this turn. */
+  #acknowledge(): void {
+    if (this.#ackDue) return;
+    this.#ackDue = true;
+    queueMicrotask(() => {
+      this.#ackDue = false;
+      const image = this.image;
+      if (!this.#stream || !image) return;
+      this.#host.send(this.#stream, { type: "replicated", group: this.#group, epoch: image.epoch, tag: 0, through: image.log.last, credits: credits(this.#host) });
+    });
+  }
+
+  /** Makes the known commit point durable from time to time: old is safe. */
+  noteCommitted(committed: EntryId): void {
+    this.#committedSeen = laterId(this.#committedSeen, committed);
+  }
+  saveCommitted(): void {
+    const image = this.image;
+    if (!image || image.incomplete) return;
+    const known = compareIds(this.#committedSeen, image.log.last) <= 0 ? this.#committedSeen : NO_ENTRY;
+    if (compareIds(known, image.committed) > 0) this.#host.drive.append({ type: "committed", group: this.#group, id: known });
+  }
+
+  // ---- reconcile (R7d) ----
+
+  mark(channel: Channel, message: Mark): void {
+    this.#host.drive.append({ type: "mark", group: this.#group, ranges: message.ranges }, () => this.#settled(channel, message));
+  }
+
+  adopt(channel: Channel, message: Adopt): void {
+    this.adoptLog(message.common, message.entries, () => this.#settled(channel, message));
+  }
+
+  /** Replaces the log after `common`; entries that only this replica had are in the past (their content was parked). */
+  adoptLog(common: EntryId, entries: readonly EntryHeader[], durable: () => void): void {
+    this.#dropPurged(entries.filter((entry) => entry.kind === "purge").map((entry) => entry.volume));
+    this.#appended = entries.at(-1) ? { epoch: (entries.at(-1) as EntryHeader).epoch, seq: (entries.at(-1) as EntryHeader).seq } : common;
+    this.#host.drive.append({ type: "adopt", group: this.#group, common, entries }, durable);
+  }
+
+  fetch(channel: Channel, message: Fetch): void {
+    const { group, epoch, tag, range } = message;
+    void this.#host.drive.read(range).then((read) => {
+      const blocks = read.ok
+        ? { range, version: read.version, checksums: read.checksums, data: read.data }
+        : { range, version: null, checksums: new Uint32Array(range.count), data: Buffer.alloc(0) };
+      this.#host.send(channel, { type: "fetched", group, epoch, tag, ok: read.ok, ...blocks });
+    });
+  }
+
+  // ---- catch-up (R9 to R11) ----
+
+  #catchUp(channel: Channel, message: CatchUp): void {
+    this.#dirty = new Dirty(message.dirty);
+    this.#appended = message.entries.at(-1) ? { epoch: (message.entries.at(-1) as EntryHeader).epoch, seq: (message.entries.at(-1) as EntryHeader).seq } : message.base;
+    const { common, base, entries } = message;
+    this.#host.drive.append({ type: "catch-up", group: this.#group, common, base, entries }, () => this.#settled(channel, message));
+  }
+
+  /** R10: authoritative for its interval at its place in the stream. */
+  #manifest(channel: Channel, message: Manifest): void {
+    const inside = (key: ExtentKey): boolean =>
+      (message.after === null || compareExtents(key, message.after) > 0) && (message.through === null || compareExtents(key, message.through) <= 0);
+    this.#hold(async (current) => {
+      const listed = new Map(message.extents.map((extent) => [name(extent.key), extent]));
+      for (const key of this.#ownExtents()) {
+        if (!inside(key) || listed.has(name(key))) continue;
+        if (!(await this.#parkDiverged({ ...key, first: 0, count: BLOCKS_PER_EXTENT })) || !current()) return;
+        this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
+      }
+      const different: ExtentKey[] = [];
+      for (const extent of message.extents) {
+        const own = await this.#host.drive.describe(extent.key);
+        if (!current()) return;
+        if (!own || !sameId(own.version, extent.version) || own.digest !== extent.digest) different.push(extent.key);
+      }
+      this.#dirty?.passed(message.through, different);
+      this.#host.send(channel, { type: "differs", group: this.#group, epoch: message.epoch, tag: message.tag, extents: different });
+    });
+  }
+
+  #copy(channel: Channel, message: Copy): void {
+    const { range, version, checksums, data } = message;
+    if (data.length > 0 && !copyIntact(range, checksums, data)) return channel.close("a copied block does not match its checksum");
+    const append = (): void => {
+      this.#dirty?.clean(range);
+      this.#append(range, version, checksums.length === 0 ? new Uint32Array(range.count) : checksums, data, () => this.#settled(channel, message));
+    };
+    if (!this.#touchesDiverged(range)) return append();
+    this.#hold(async (current) => {
+      if ((await this.#parkDiverged(range)) && current()) append();
+    });
+  }
+
+  #append(range: BlockRange, version: EntryId | null, checksums: Uint32Array, data: Buffer, durable: (() => void) | null): void {
+    this.#host.drive.append({ type: "copy", group: this.#group, range, version, checksums, data }, durable);
+  }
+
+  #caughtUp(channel: Channel, message: CaughtUp): void {
+    const image = this.image;
+    this.#dropPurged(message.purged.filter((volume) => !image?.purged.has(volume)));
+    this.#dirty = null;
+    const { through, operations, purged } = message;
+    this.#host.drive.append({ type: "caught-up", group: this.#group, through, operations, purged }, () => this.#settled(channel, message));
+  }
+
+  /** A purge that came as history rather than as an entry (R21): the content goes the same way. */
+  #dropPurged(volumes: readonly VolumeId[]): void {
+    if (volumes.length === 0) return;
+    for (const key of this.#ownExtents())
+      if (volumes.includes(key.volume)) this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
+  }
+
+  #touchesDiverged(range: BlockRange): boolean {
+    return this.image?.diverged.some((entry) => entry.count > 0 && overlaps(entry, range)) ?? false;
+  }
+  async #parkDiverged(range: BlockRange): Promise<boolean> {
+    const image = this.image;
+    if (!image) return false;
+    const ids = image.diverged.filter((entry) => entry.count > 0 && overlaps(entry, range)).map(({ epoch, seq }) => ({ epoch, seq }));
+    if (ids.length > 0) await this.#host.drive.park(this.#group, range, "written here, but never acknowledged by the group", ids);
+    return true;
+  }
+
+  /** Runs asynchronous work in the stream's order; `current` is false once the stream was replaced. */
+  #hold(work: (current: () => boolean) => Promise<void>): void {
+    const generation = this.#generation;
+    const held: (() => void)[] = (this.#held = []);
+    const current = (): boolean => generation === this.#generation;
+    void work(current).then(() => {
+      if (!current()) return;
+      this.#held = null;
+      while (held.length > 0 && !this.#held) (held.shift() as () => void)();
+      if (this.#held) (this.#held as (() => void)[]).push(...held);
+    });
+  }
+
+  #settled(channel: Channel, { group, epoch, tag }: Message): void {
+    this.#host.send(channel, { type: "settled", group, epoch, tag });
+  }
+
+  #ownExtents(): ExtentKey[] {
+    return this.#host.extentsOf(this.#group);
+  }
+}
+
+function name(key: ExtentKey): string {
+  return `${key.volume}.${key.extent}.${key.layer}`;
+}
+
+/** Blocks that this drive would still take; a hint that travels in every acknowledgement (R17). */
+export function credits(host: GroupHost): number {
+  const { capacityBytes, usedBytes } = host.drive.space();
+  return Math.max(0, Math.floor((capacityBytes * 0.95 - usedBytes) / BLOCK_BYTES));
+}
+
+function intact(entry: EntryHeader, checksums: Uint32Array, data: Buffer): boolean {
+  for (let i = 0; i < entry.count; i += 1) {
+    const block = data.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
+    if (blockChecksum(block, entry.lineage, blockNumber(entry.extent, entry.first + i)) !== checksums[i]) return false;
+  }
+  return true;
+}
+
+export function copyIntact(range: BlockRange, checksums: Uint32Array, data: Buffer): boolean {
+  for (let i = 0; i < range.count; i += 1) {
+    if (checksums[i] === 0) continue;
+    const block = data.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
+    if (blockChecksum(block, range.lineage, blockNumber(range.extent, range.first + i)) !== checksums[i]) return false;
+  }
+  return true;
+}
+
+/** Number of a block in its volume. */
+export function blockNumber(extent: ExtentIndex, block: number): number {
+  return extent * BLOCKS_PER_EXTENT + block;
+}
+export const CHUNK_BLOCKS = BLOCKS_PER_CHUNK;

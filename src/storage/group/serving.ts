@@ -1,0 +1,424 @@
+import { assert } from "../../base/assert.ts";
+import { BLOCK_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK } from "../../base/geometry.ts";
+import type { DriveId, GroupId, Instance, VolumeId } from "../../base/ids.ts";
+import type { Log } from "../../platform/platform.ts";
+import { blockChecksum } from "../../platform/checksum.ts";
+import { compareIds, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type EntryKind } from "../../wire/entry.ts";
+import type { Channel, CommandResult, Gap, Modifying, Read, Replicated, Unmap, Write } from "../../wire/messages.ts";
+import type { OperationResult } from "../drive/records.ts";
+import type { Group } from "./group.ts";
+import type { GroupHost } from "./host.ts";
+import { mergeWrite } from "./merge.ts";
+import { RangeTable } from "./ranges.ts";
+import { Recovery } from "./recovery.ts";
+import { blockNumber, type Replica } from "./replica.ts";
+import type { PeerState, Term } from "./term.ts";
+
+/** How long a read waits for leases before its gateway is told to look for another primary. */
+const LEASE_WAIT_MS = 5000;
+/** Commands that wait for leases; a gateway's own bound keeps it from ever being reached by one. */
+const LEASE_WAITERS_MAX = 4096;
+
+/** An entry from its assignment until every member has it and it is applied here. */
+interface InFlight {
+  readonly entry: EntryHeader;
+  readonly checksums: Uint32Array | null;
+  readonly data: Buffer | null;
+  readonly range: BlockRange | null;
+  readonly sentMs: number;
+  durable: boolean;
+  applied: boolean;
+  committed: boolean;
+  readonly operation: Operation | null;
+}
+/** R16: one operation of a gateway and everybody who waits for its answer. */
+interface Operation {
+  readonly key: string;
+  readonly waiting: { channel: Channel; tag: number }[];
+}
+const NOTHING: Modifying = { gateway: 0 as Instance, operation: 0, oldestOpen: 0, stampInstance: 0 as Instance, stampMs: 0 };
+const NO_BLOCKS: BlockRange = { volume: 0 as VolumeId, lineage: 0 as VolumeId, layer: 0, extent: 0 as never, first: 0, count: 0 };
+
+/** A primary at work: R1, R2, R16, and the streams to members and learners. Lives for one term. */
+export class Serving {
+  readonly group: GroupId;
+  readonly host: GroupHost;
+  readonly term: Term;
+  readonly replica: Replica;
+  readonly log: Log;
+  readonly ranges = new RangeTable();
+  readonly #owner: Group;
+  readonly #recoveries = new Map<DriveId, Recovery>();
+  readonly #operations = new Map<string, Operation>();
+  readonly #leaseWaiters: { untilMs: number; run: () => void; refuse: () => void }[] = [];
+  /** Not yet on every required member, oldest first. */
+  #uncommitted: InFlight[] = [];
+  #unappliedCount = 0;
+  #last: EntryId;
+  #open = false;
+  #ended = false;
+  #begin: (() => void) | null = null;
+  #drained: (() => void) | null = null;
+
+  constructor(group: GroupId, host: GroupHost, term: Term, replica: Replica, log: Log, owner: Group) {
+    this.group = group;
+    this.host = host;
+    this.term = term;
+    this.replica = replica;
+    this.log = log;
+    this.#owner = owner;
+    this.#last = replica.appended;
+  }
+
+  get last(): EntryId {
+    return this.#last;
+  }
+  get ended(): boolean {
+    return this.#ended;
+  }
+  get uncommitted(): readonly { readonly entry: EntryHeader }[] {
+    return this.#uncommitted;
+  }
+  get recoveries(): Iterable<Recovery> {
+    return this.#recoveries.values();
+  }
+
+  /** R7e: the no-op of this epoch on every member, then leases from all of them. */
+  begin(done: () => void): void {
+    const image = this.replica.image;
+    assert(image && sameId(image.log.last, this.#last), "R7e: what this primary has appended is durable before it serves");
+    this.#begin = done;
+    for (const peer of this.term.members()) {
+      peer.streaming = true;
+      peer.acknowledged = this.#last;
+    }
+    this.assign("no-op", null, null, null, NOTHING, null);
+  }
+
+  opened(): void {
+    this.#open = true;
+    for (const peer of this.term.peers.values()) this.peerReady(peer);
+    this.purgeDeleted();
+  }
+
+  /** R21: each primary logs the purge of every deleted volume that its log does not know as purged. */
+  purgeDeleted(): void {
+    if (!this.#open) return;
+    for (const { id, lineage } of this.host.tombstones(this.group)) {
+      if (this.replica.image?.purged.has(id) || this.#uncommitted.some(({ entry }) => entry.kind === "purge" && entry.volume === id)) continue;
+      this.assign("purge", { ...NO_BLOCKS, volume: id, lineage }, null, null, NOTHING, null);
+    }
+  }
+
+  // ---- streams ----
+
+  /** A replica has answered this epoch's fence. */
+  peerReady(peer: PeerState): void {
+    if (!peer.tail || !peer.channel || peer.streaming || this.#ended) return;
+    if (!this.term.config.members.includes(peer.drive)) return this.#startRecovery(peer);
+    const { last, damaged, incomplete } = peer.tail;
+    const known = sameId(last, this.#last) || (this.replica.image?.log.contains(last) ?? false) || this.#uncommitted.some(({ entry }) => sameId(entry, last));
+    if (damaged || incomplete || !known || compareIds(last, peer.acknowledged) < 0) {
+      this.log.error("a member came back with less than it once acknowledged, and leaves the group", { drive: peer.drive, last: showId(last), acknowledged: showId(peer.acknowledged) });
+      this.#owner.changeConfig({ members: this.term.config.members.filter((drive) => drive !== peer.drive) }, "a member lost data");
+      return;
+    }
+    peer.streaming = true;
+    peer.acknowledged = last;
+    this.#resend(peer, last);
+    this.#advance();
+  }
+
+  peerLost(peer: PeerState): void {
+    this.#recoveries.get(peer.drive)?.abort();
+    this.#recoveries.delete(peer.drive);
+  }
+
+  /** The configuration has changed and is durable here: learners begin anew, what waited for a removed member goes on. */
+  epochChanged(): void {
+    for (const recovery of this.#recoveries.values()) recovery.abort();
+    this.#recoveries.clear();
+    this.#advance();
+  }
+
+  #startRecovery(peer: PeerState): void {
+    if (!this.#open || this.#recoveries.has(peer.drive)) return;
+    const recovery = new Recovery(this, peer, () => this.#add(peer));
+    this.#recoveries.set(peer.drive, recovery);
+    recovery.start();
+  }
+
+  /** R11: the learner is whole and follows; its acknowledgement and lease count from before the change leaves. */
+  #add(peer: PeerState): boolean {
+    if (peer.leaseUntilMs <= this.host.clock.nowMs()) return false;
+    return this.#owner.changeConfig({ members: [...this.term.config.members, peer.drive], learners: this.term.config.learners.filter((drive) => drive !== peer.drive) }, "a learner has caught up");
+  }
+
+  #resend(peer: PeerState, through: EntryId): void {
+    for (const inFlight of this.#uncommitted) if (compareIds(inFlight.entry, through) > 0) this.#replicate(peer, inFlight);
+    this.#noteOwed(peer);
+  }
+
+  #replicate(peer: PeerState, { entry, checksums, data }: InFlight): void {
+    if (!peer.channel) return;
+    const committed = this.replica.image?.committed ?? NO_ENTRY;
+    this.host.send(peer.channel, { type: "replicate", group: this.group, epoch: this.term.epoch, tag: 0, entry, committed: this.#committed(committed), checksums, data });
+  }
+
+  /** Newest id known to be on all members. */
+  #committed(saved: EntryId): EntryId {
+    const first = this.#uncommitted[0];
+    const known = first ? first.entry.previous : this.#last;
+    return compareIds(known, saved) > 0 ? known : saved;
+  }
+  committedNow(): EntryId {
+    return this.#committed(this.replica.image?.committed ?? NO_ENTRY);
+  }
+
+  acknowledged(peer: PeerState, message: Replicated): void {
+    if (message.epoch !== this.term.epoch || !peer.streaming) return;
+    if (compareIds(message.through, peer.acknowledged) <= 0) return;
+    peer.acknowledged = message.through;
+    this.#noteOwed(peer);
+    this.#advance();
+  }
+
+  gap(peer: PeerState, message: Gap): void {
+    if (message.epoch !== this.term.epoch || !peer.streaming) return;
+    this.log.warn("a replica reports a gap in its stream; fencing it anew", { drive: peer.drive, through: showId(message.through) });
+    const channel = peer.channel;
+    this.peerLost(peer);
+    this.term.lost(peer);
+    channel?.close("a gap in the stream");
+  }
+
+  #noteOwed(peer: PeerState): void {
+    const owed = this.#uncommitted.find(({ entry }) => compareIds(entry, peer.acknowledged) > 0);
+    peer.owedSinceMs = owed ? owed.sentMs : Infinity;
+  }
+
+  // ---- writes (R1) ----
+
+  /** R1: a sequence number, then to every stream and to the own journal. */
+  assign(kind: EntryKind, range: BlockRange | null, data: Buffer | null, checksums: Uint32Array | null, by: Modifying, operation: Operation | null): void {
+    const at = range ?? NO_BLOCKS;
+    const { gateway, operation: number, oldestOpen } = by;
+    const { volume, lineage, layer, extent, first, count } = at;
+    const entry: EntryHeader = { epoch: this.term.epoch, seq: this.#last.seq + 1, previous: this.#last, kind, result: 0, volume, lineage, layer, extent, first, count, gateway, operation: number, oldestOpen };
+    assert(entry.epoch >= this.#last.epoch, "I1: entries' epochs only grow");
+    this.#last = { epoch: entry.epoch, seq: entry.seq };
+    this.replica.noteAppended(this.#last);
+    const inFlight: InFlight = { entry, checksums, data, range: count > 0 ? range : null, sentMs: this.host.clock.nowMs(), durable: false, applied: false, committed: false, operation };
+    this.#uncommitted.push(inFlight);
+    this.#unappliedCount += 1;
+    if (inFlight.range) this.ranges.startWrite(inFlight.range);
+    for (const recovery of this.#recoveries.values()) recovery.wrote(at);
+    for (const peer of this.term.peers.values()) {
+      if (!peer.streaming) continue;
+      this.#replicate(peer, inFlight);
+      if (peer.owedSinceMs === Infinity) peer.owedSinceMs = inFlight.sentMs;
+    }
+    this.host.drive.append(
+      { type: "entry", group: this.group, entry, checksums, data, skip: null },
+      () => {
+        inFlight.durable = true;
+        this.#advance();
+      },
+      () => {
+        inFlight.applied = true;
+        this.#unappliedCount -= 1;
+        this.#finish(inFlight);
+      },
+    );
+  }
+
+  /** I2: an entry is acknowledged when it is durable here and on every required member, in the order of the log. */
+  #advance(): void {
+    if (this.#ended) return;
+    const required = this.term.required();
+    let done = 0;
+    for (const inFlight of this.#uncommitted) {
+      if (!inFlight.durable || !required.every((peer) => compareIds(peer.acknowledged, inFlight.entry) >= 0)) break;
+      done += 1;
+    }
+    if (done > 0) {
+      for (const inFlight of this.#uncommitted.splice(0, done)) {
+        inFlight.committed = true;
+        this.#answerOperation(inFlight.operation, "done");
+        this.#finish(inFlight);
+      }
+      this.replica.noteCommitted(this.committedNow());
+    }
+    this.#maybeBegin();
+    this.#maybeDrained();
+  }
+
+  #finish(inFlight: InFlight): void {
+    if (!inFlight.applied || !inFlight.committed) return;
+    if (inFlight.range) this.ranges.endWrite(inFlight.range);
+    this.#maybeDrained();
+  }
+
+  #maybeBegin(): void {
+    if (!this.#begin || this.#uncommitted.length > 0 || !this.hasLeases()) return;
+    const begin = this.#begin;
+    this.#begin = null;
+    begin();
+  }
+
+  /** R12: nothing new from now on; `done` when everything in flight has ended. */
+  drain(done: () => void): void {
+    this.#open = false;
+    this.#drained = done;
+    this.#maybeDrained();
+  }
+  #maybeDrained(): void {
+    if (!this.#drained || this.#uncommitted.length > 0 || this.#unappliedCount > 0) return;
+    const drained = this.#drained;
+    this.#drained = null;
+    drained();
+  }
+  reopen(): void {
+    this.#drained = null;
+    this.#open = true;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#open = false;
+    for (const recovery of this.#recoveries.values()) recovery.abort();
+    this.#recoveries.clear();
+    for (const operation of [...this.#operations.values()]) this.#answerOperation(operation, "not-primary");
+    for (const waiter of this.#leaseWaiters.splice(0)) waiter.refuse();
+  }
+
+  tick(): void {
+    const now = this.host.clock.nowMs();
+    while (this.#leaseWaiters[0] && this.#leaseWaiters[0].untilMs < now) this.#leaseWaiters.shift()?.refuse();
+    for (const recovery of this.#recoveries.values()) recovery.tick();
+    for (const peer of this.term.peers.values()) this.peerReady(peer);
+    this.purgeDeleted();
+  }
+
+  // ---- leases (R2d) ----
+
+  /** I4: a valid lease from every other required member, by the clock read now. */
+  hasLeases(): boolean {
+    const now = this.host.clock.nowMs();
+    return this.term.required().every((peer) => peer.leaseUntilMs > now);
+  }
+  leasesRenewed(): void {
+    this.#maybeBegin();
+    if (this.#leaseWaiters.length === 0 || !this.hasLeases()) return;
+    for (const waiter of this.#leaseWaiters.splice(0)) waiter.run();
+  }
+
+  // ---- commands ----
+
+  command(channel: Channel, message: Read | Write | Unmap): void {
+    const volume = message.type === "write" ? message.key.volume : message.range.volume;
+    const known = this.replica.image?.purged.has(volume) ? "deleted" : this.host.volume(volume);
+    const refusal: CommandResult | null = !this.#open ? "not-primary" : known === "deleted" ? "deleted" : known === "unknown" ? "unknown-volume" : null;
+    if (message.type === "read") return refusal ? this.#readDone(channel, message, refusal) : this.#read(channel, message);
+    if (refusal) return this.#done(channel, message.tag, refusal);
+    this.#modify(channel, message);
+  }
+
+  #read(channel: Channel, message: Read): void {
+    this.ranges.read(message.range, (reader) => {
+      void this.host.drive.read(message.range).then((read) => {
+        this.ranges.endRead(reader);
+        if (!this.#open) return this.#readDone(channel, message, "not-primary");
+        if (reader.overtaken) return this.#read(channel, message);
+        if (!read.ok) {
+          this.log.error("a block does not match its checksum; the read is answered with a medium error", { ...message.range, badBlocks: read.badBlocks });
+          return this.#readDone(channel, message, "medium-error");
+        }
+        this.#underLease(
+          () => {
+            assert(this.#open, "I4: only an open primary answers reads");
+            this.host.send(channel, { type: "read-done", group: this.group, epoch: this.term.epoch, tag: message.tag, result: "done", clock: this.host.clock.nowMs(), checksums: read.checksums, data: read.data });
+          },
+          () => this.#readDone(channel, message, "not-primary"),
+        );
+      });
+    });
+  }
+
+  /** R2d: the clock is read when the data is in hand, and nothing is awaited between the check and the reply. */
+  #underLease(run: () => void, refuse: () => void): void {
+    if (this.hasLeases()) return run();
+    if (this.#leaseWaiters.length >= LEASE_WAITERS_MAX) return refuse();
+    const guarded = (): void => (this.#open ? run() : refuse());
+    this.#leaseWaiters.push({ untilMs: this.host.clock.nowMs() + LEASE_WAIT_MS, run: guarded, refuse });
+  }
+
+  #modify(channel: Channel, message: Write | Unmap): void {
+    const key = `${message.gateway}.${message.operation}`;
+    const running = this.#operations.get(key);
+    if (running) return void running.waiting.push({ channel, tag: message.tag });
+    if (this.replica.image?.operations.get(message.gateway)?.has(message.operation)) return this.#done(channel, message.tag, "done");
+    if (message.type === "write" && !writeIntact(message)) return this.#done(channel, message.tag, "corrupt-frame");
+    const operation: Operation = { key, waiting: [{ channel, tag: message.tag }] };
+    this.#operations.set(key, operation);
+    if (message.type === "unmap") return this.#admit(message.range, operation, (range) => this.assign("unmap", range, null, null, message, operation));
+    const first = Math.floor(message.firstSector / SECTORS_PER_BLOCK);
+    const range: BlockRange = { ...message.key, first, count: message.checksums.length };
+    const whole = message.firstSector % SECTORS_PER_BLOCK === 0 && message.sectorCount % SECTORS_PER_BLOCK === 0;
+    if (whole) return this.#admit(range, operation, (at) => this.assign("write", at, message.data, message.checksums, message, operation));
+    this.#mergeAndWrite(range, message, operation);
+  }
+
+  #admit(range: BlockRange, operation: Operation, assign: (range: BlockRange) => void): void {
+    this.ranges.admitWrite(range, () => {
+      if (!this.#open) return this.#answerOperation(operation, "not-primary");
+      assign(range);
+    });
+  }
+
+  /** Parts of 4 KiB blocks are merged under the range's lock; the entry carries whole blocks. */
+  #mergeAndWrite(range: BlockRange, message: Write, operation: Operation): void {
+    this.ranges.lock(range, (release) => {
+      void mergeWrite(this.host.drive, range, message).then((merged) => {
+        if (!this.#open) this.#answerOperation(operation, "not-primary");
+        else if (!merged) this.#answerOperation(operation, "medium-error");
+        else this.assign("write", range, merged.data, merged.checksums, message, operation);
+        release();
+      });
+    });
+  }
+
+  #answerOperation(operation: Operation | null, result: CommandResult): void {
+    if (!operation) return;
+    this.#operations.delete(operation.key);
+    for (const { channel, tag } of operation.waiting) this.#done(channel, tag, result);
+  }
+  #done(channel: Channel, tag: number, result: CommandResult): void {
+    this.host.send(channel, { type: "done", group: this.group, epoch: this.term.epoch, tag, result, clock: this.host.clock.nowMs() });
+  }
+  #readDone(channel: Channel, message: Read, result: CommandResult): void {
+    this.host.send(channel, { type: "read-done", group: this.group, epoch: this.term.epoch, tag: message.tag, result, clock: this.host.clock.nowMs(), checksums: new Uint32Array(0), data: Buffer.alloc(0) });
+  }
+
+  /** R11b: recorded answers, those of entries still in flight included. */
+  operationResults(): OperationResult[] {
+    const inFlight = this.#uncommitted.filter(({ entry }) => entry.gateway !== 0).map(({ entry }) => ({ gateway: entry.gateway, operation: entry.operation, result: entry.result }));
+    return [...(this.replica.image?.operationResults() ?? []), ...inFlight];
+  }
+}
+
+/** I7: what the gateway computed is what has arrived. Parts of blocks are covered over their bytes that are here. */
+function writeIntact({ key, firstSector, sectorCount, checksums, data }: Write): boolean {
+  let sector = firstSector;
+  let offset = 0;
+  for (const checksum of checksums) {
+    const block = Math.floor(sector / SECTORS_PER_BLOCK);
+    const end = Math.min((block + 1) * SECTORS_PER_BLOCK, firstSector + sectorCount);
+    const bytes = (end - sector) * SECTOR_BYTES;
+    assert(bytes <= BLOCK_BYTES, "a piece lies in one block");
+    if (blockChecksum(data.subarray(offset, offset + bytes), key.lineage, blockNumber(key.extent, block)) !== checksum) return false;
+    offset += bytes;
+    sector = end;
+  }
+  return true;
+}

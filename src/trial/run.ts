@@ -1,0 +1,202 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { formCluster } from "../formation.ts";
+import type { Platform } from "../platform/platform.ts";
+import { realProcesses } from "../platform/process.ts";
+import { openStore } from "../role/context.ts";
+import { findProgram } from "../server/etcd-member.ts";
+import { assertSameOptions, portsOf, withDefaults, type TrialOptions } from "./options.ts";
+import { askStatus, inside, takenPort } from "./probe.ts";
+import { inNamespace, killGroup, pause, processesOf, startDetached, stopGroup } from "./processes.ts";
+import { groupOf, saveReport, statusOf, storeGroupOf, tokenOf, type TrialReport } from "./report.ts";
+import { Trial, TRIAL_GROUP_COUNT, type TrialServer } from "./state.ts";
+
+/** A cold start of everything on a slow two-core machine takes a third of this. */
+const HEALTHY_WITHIN_MS = 90_000;
+const LOOK_EVERY_MS = 250;
+/** Long enough for each stage of a server's orderly stop to be cut short by its own supervisor. */
+const DOWN_WITHIN_MS = 45_000;
+const STORE_DOWN_WITHIN_MS = 5_000;
+/** A health that has not changed is said again this often, so that nobody thinks the command hangs. */
+const SAY_AGAIN_MS = 10_000;
+
+export interface TrialWorld {
+  readonly platform: Platform;
+  /** A line for the administrator who waits. */
+  readonly progress: (line: string) => void;
+}
+
+/** Makes the trial, or starts what is down of it, and waits until the cluster is healthy. */
+export async function up(world: TrialWorld, directory: string, given: Partial<TrialOptions>): Promise<TrialReport> {
+  const { platform, progress } = world;
+  let trial = Trial.open(directory);
+  if (trial === null) {
+    const options = withDefaults(given);
+    if (options.store === "etcd" && findProgram("etcd") === null) {
+      throw new Error("--store etcd needs etcd (Debian package etcd-server), which is not installed; without --store the trial needs nothing");
+    }
+    await assertPortsFree(options, options.addresses.map((address, index) => ({ address, netns: options.netns[index] ?? null })));
+    trial = Trial.begin(directory, options, platform);
+  } else {
+    assertSameOptions(trial.options, given);
+  }
+  await trial.form(platform, progress);
+  const down = trial.servers.filter((server) => processesOf(groupOf(server)).every(({ role }) => role !== "server"));
+  if (down.length === 0) progress(`the trial in ${directory} is already running`);
+  for (const server of down) await killGroup(groupOf(server), platform.clock);
+  await assertPortsFree(trial.options, down);
+  const failures: string[] = [];
+  startStore(trial, failures);
+  for (const server of down) {
+    startServer(trial, server, failures);
+    progress(`starting ${server.name} on ${server.address}`);
+  }
+  await putCluster(world, trial, failures);
+  await waitUntilHealthy(world, trial, failures);
+  return saveReport(trial);
+}
+
+/** SIGKILL to every process of the server, as if its power were cut. Returns how many there were. */
+export async function killServer(world: TrialWorld, trial: Trial, name: string): Promise<number> {
+  const group = groupOf(trial.server(name));
+  const count = processesOf(group).length;
+  await killGroup(group, world.platform.clock);
+  saveReport(trial);
+  return count;
+}
+
+/** Starts one server again and returns when its API answers. */
+export async function startOne(world: TrialWorld, trial: Trial, name: string): Promise<void> {
+  const { platform, progress } = world;
+  const server = trial.server(name);
+  if (processesOf(groupOf(server)).some(({ role }) => role === "server")) {
+    progress(`${name} is already running`);
+    return;
+  }
+  await killGroup(groupOf(server), platform.clock);
+  await assertPortsFree(trial.options, [server]);
+  const failures: string[] = [];
+  startStore(trial, failures);
+  startServer(trial, server, failures);
+  progress(`starting ${name}`);
+  const deadlineMs = platform.clock.nowMs() + HEALTHY_WITHIN_MS;
+  while ((await askStatus(trial.apiOf(server), tokenOf(trial), server.netns)) === null) {
+    assertNoneFailed(failures);
+    if (platform.clock.nowMs() > deadlineMs) throw new Error(`the API of ${name} does not answer; see ${server.directory}/log/`);
+    await pause(platform.clock, LOOK_EVERY_MS);
+  }
+  saveReport(trial);
+}
+
+/** Stops the servers in order, and the store after them. Bounded: what does not stop is killed. */
+export async function down(world: TrialWorld, trial: Trial): Promise<void> {
+  const { clock } = world.platform;
+  await Promise.all(
+    trial.servers.map(async (server) => {
+      const inOrder = await stopGroup(groupOf(server), clock, DOWN_WITHIN_MS);
+      world.progress(inOrder ? `${server.name} is down` : `${server.name} did not stop in time and was killed`);
+    }),
+  );
+  await stopGroup(storeGroupOf(trial), clock, STORE_DOWN_WITHIN_MS);
+  saveReport(trial);
+}
+
+function startStore(trial: Trial, failures: string[]): void {
+  if (trial.options.store !== "sqlite") return;
+  const group = storeGroupOf(trial);
+  if (processesOf(group).length > 0) return;
+  const logPath = storeLog(trial);
+  startDetached([...realProcesses().selfExecutable(), "store", "--dir", trial.storeDirectory, "--socket", trial.storeSocket], {
+    mark: group.mark,
+    logPath,
+    ended: (how) => failures.push(`the cluster store ended (${how}); see ${logPath}`),
+  });
+}
+
+function startServer(trial: Trial, server: TrialServer, failures: string[]): void {
+  const logPath = join(server.directory, "log", "server.log");
+  startDetached([...inNamespace(server.netns), ...realProcesses().selfExecutable(), "server", "--config", server.configFile], {
+    mark: server.configFile,
+    logPath,
+    ended: (how) => failures.push(`${server.name} ended (${how}); see ${logPath}`),
+  });
+}
+
+/** The first words in the store. With network namespaces they must be said inside one, where etcd can be reached. */
+async function putCluster(world: TrialWorld, trial: Trial, failures: readonly string[]): Promise<void> {
+  const first = trial.servers[0];
+  if (first?.netns != null && trial.options.store === "etcd") {
+    await inside(first.netns, ["form", trial.directory], "");
+    return;
+  }
+  const tooLate = patience(world.platform);
+  await putClusterHere(world.platform, trial, () => failures.length > 0 || tooLate()).catch((error: Error) => {
+    assertNoneFailed(failures);
+    throw new Error(`${error.message}; see ${logsOf(trial)}`, { cause: error });
+  });
+}
+
+/** Waits for the store until `giveUp`, by default as long as a trial may take to become healthy. */
+export async function putClusterHere(platform: Platform, trial: Trial, giveUp: () => boolean = patience(platform)): Promise<void> {
+  const store = await openStore(platform, { store: trial.storeConfig });
+  try {
+    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs };
+    await formCluster({ store, clock: platform.clock }, { record, pool: { factor: 1, groupCount: TRIAL_GROUP_COUNT } }, giveUp);
+  } finally {
+    await store.close();
+  }
+}
+
+function patience({ clock }: Platform): () => boolean {
+  const deadlineMs = clock.nowMs() + HEALTHY_WITHIN_MS;
+  return () => clock.nowMs() > deadlineMs;
+}
+
+/** Healthy means all of it: the cluster says so, and every server of the trial is up. */
+async function waitUntilHealthy(world: TrialWorld, trial: Trial, failures: readonly string[]): Promise<void> {
+  const { clock } = world.platform;
+  const deadlineMs = clock.nowMs() + HEALTHY_WITHIN_MS;
+  let said = "";
+  let saidMs = 0;
+  for (;;) {
+    const status = await statusOf(trial);
+    const servers = status === null ? 0 : status.servers.filter((server) => server.up).length;
+    if (status?.health.state === "healthy" && servers === trial.options.servers) {
+      world.progress(`healthy: ${status.health.sentence}`);
+      return;
+    }
+    assertNoneFailed(failures);
+    const line = status === null ? "waiting for the API" : `${status.health.state}: ${status.health.sentence}`;
+    const nowMs = clock.nowMs();
+    if (line !== said || nowMs - saidMs > SAY_AGAIN_MS) {
+      world.progress(line);
+      said = line;
+      saidMs = nowMs;
+    }
+    if (nowMs > deadlineMs) throw new Error(`the cluster is not healthy after ${HEALTHY_WITHIN_MS / 1000} s (${line}); see ${logsOf(trial)}`);
+    await pause(clock, LOOK_EVERY_MS);
+  }
+}
+
+async function assertPortsFree(options: TrialOptions, servers: readonly { address: string; netns: string | null }[]): Promise<void> {
+  const ports = portsOf(options.portBase);
+  const wanted = [ports.portal, ports.api, ...(options.store === "etcd" ? [ports.etcdClient, ports.etcdPeer] : [])];
+  for (let drive = 0; drive < options.drives; drive++) wanted.push(ports.drive(drive));
+  for (const { address, netns } of servers) {
+    const taken = await takenPort(address, wanted, netns);
+    if (taken !== null) throw new Error(taken);
+  }
+}
+
+function assertNoneFailed(failures: readonly string[]): void {
+  if (failures[0] !== undefined) throw new Error(failures[0]);
+}
+
+function storeLog(trial: Trial): string {
+  return join(trial.storeDirectory, "log", "store.log");
+}
+
+function logsOf(trial: Trial): string {
+  const logs = trial.servers.map(({ directory }) => join(directory, "log"));
+  return [...logs, ...(existsSync(storeLog(trial)) ? [storeLog(trial)] : [])].join(", ");
+}

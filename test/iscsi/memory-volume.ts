@@ -1,0 +1,68 @@
+import type { VolumeId } from "../../src/base/ids.ts";
+import type { Volume, VolumeError, VolumeResult } from "../../src/volume/volume.ts";
+
+const SECTOR = 512;
+
+/** A volume in one buffer, with switches to hold commands back and to fail them. */
+export class MemoryVolume implements Volume {
+  readonly id: VolumeId;
+  #bytes: Buffer;
+  /** Every command fails with this while it is set. */
+  failure: VolumeError | null = null;
+  readonly calls: { kind: "read" | "write" | "unmap"; lba: number; count: number }[] = [];
+  #gate: Promise<void> | null = null;
+  #open: (() => void) | null = null;
+
+  constructor(id: number, sizeLbas: number) {
+    this.id = id as VolumeId;
+    this.#bytes = Buffer.alloc(sizeLbas * SECTOR);
+  }
+
+  get sizeLbas(): number {
+    return this.#bytes.length / SECTOR;
+  }
+
+  grow(sizeLbas: number): void {
+    this.#bytes = Buffer.concat([this.#bytes], sizeLbas * SECTOR);
+  }
+
+  /** Commands that come from now on wait until `release`. */
+  hold(): void {
+    this.#gate = new Promise((resolve) => (this.#open = resolve));
+  }
+
+  release(): void {
+    this.#gate = null;
+    this.#open?.();
+  }
+
+  peek(lba: number, count: number): Buffer {
+    return Buffer.from(this.#bytes.subarray(lba * SECTOR, (lba + count) * SECTOR));
+  }
+
+  async read(lba: number, lbaCount: number): Promise<VolumeResult<Buffer>> {
+    return (await this.#begin("read", lba, lbaCount)) ?? { ok: true, value: this.peek(lba, lbaCount) };
+  }
+
+  async write(lba: number, data: Buffer): Promise<VolumeResult<null>> {
+    if (data.length % SECTOR !== 0) throw new Error("a write of whole blocks only");
+    const failed = await this.#begin("write", lba, data.length / SECTOR);
+    if (failed !== null) return failed;
+    data.copy(this.#bytes, lba * SECTOR);
+    return { ok: true, value: null };
+  }
+
+  async unmap(lba: number, lbaCount: number): Promise<VolumeResult<null>> {
+    const failed = await this.#begin("unmap", lba, lbaCount);
+    if (failed !== null) return failed;
+    this.#bytes.fill(0, lba * SECTOR, (lba + lbaCount) * SECTOR);
+    return { ok: true, value: null };
+  }
+
+  async #begin(kind: "read" | "write" | "unmap", lba: number, count: number): Promise<{ ok: false; error: VolumeError } | null> {
+    if (lba < 0 || count < 1 || lba + count > this.sizeLbas) throw new Error(`${kind} ${lba}+${count} beyond the volume`);
+    if (this.calls.length < 10_000) this.calls.push({ kind, lba, count });
+    if (this.#gate !== null) await this.#gate;
+    return this.failure === null ? null : { ok: false, error: this.failure };
+  }
+}
