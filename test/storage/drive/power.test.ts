@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import { groupId } from "../../../src/cluster/schema.ts";
 import { formatDrive } from "../../../src/storage/drive/format.ts";
-import type { LocalDrive } from "../../../src/storage/drive/local-drive.ts";
 import { Author, CLUSTER, DRIVE, MIB, open, testPlatform, type TestPlatform } from "./fixture.ts";
 import { Model } from "./model.ts";
 import { PowerFiles } from "./power.ts";
@@ -24,9 +23,8 @@ for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
     let acknowledged = 0;
     for (let round = 0; round < 12; round += 1) {
       const own = platform();
-      let opened: LocalDrive | null = null;
       await files.run(1 + random.below(4) * random.below(500), async () => {
-        const drive = (opened = await open(own, "/drive"));
+        const drive = await open(own, "/drive");
         const log = drive.images.get(GROUP)?.log;
         const writer = new Author();
         if (log) writer.last.set(GROUP, log.last);
@@ -51,7 +49,6 @@ for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
       for (; modelled < last; modelled += 1) model.apply(scripted(author, modelled + 1));
       await model.check(drive);
       expect(again.errors).toEqual([]);
-      expect(opened === null || last > 0 || acknowledged === 0).toBe(true);
       if (round % 2 === 0) await drive.close();
       else await files.run(0, () => drive.checkpointNow());
     }
