@@ -52,6 +52,8 @@ export async function up(world: TrialWorld, directory: string, given: Partial<Tr
     progress(`starting ${server.name} on ${server.address}`);
   }
   await putCluster(world, trial, failures);
+  // Now already, so that an administrator can ask a cluster that does not become healthy what it lacks.
+  saveReport(trial);
   await waitUntilHealthy(world, trial, failures);
   return saveReport(trial);
 }
