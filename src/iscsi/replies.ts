@@ -39,7 +39,9 @@ export class Replies {
   result(task: Task, result: ScsiResult): void {
     const data = task.reads ? result.data : null;
     const sent = data === null ? 0 : Math.min(data.length, task.expectedBytes);
-    const residual = result.wantedBytes - task.expectedBytes;
+    // Data that the CDB moves the other way than the initiator says has no room at all: all of it is overflow.
+    const agreed = result.data !== null ? task.reads : task.writes || result.wantedBytes === 0;
+    const residual = agreed ? result.wantedBytes - task.expectedBytes : result.wantedBytes;
     const flags = residual > 0 ? OVERFLOW : residual < 0 ? UNDERFLOW : 0;
     const status = result.sense === null && sent > 0;
     let pieces = 0;

@@ -39,6 +39,8 @@ export class Task {
   transferTag = 0;
   /** DataSN of the next Data-Out of this burst. */
   nextDataNumber = 0;
+  /** The data cannot be trusted. */
+  damaged = false;
   /** R2Ts sent. */
   requests = 0;
 

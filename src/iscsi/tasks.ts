@@ -4,7 +4,7 @@ import type { DeviceServer } from "../scsi/device.ts";
 import { TRANSFER_LBAS_MAX } from "../scsi/limits.ts";
 import type { Nexus } from "../scsi/nexus.ts";
 import { decodeLun } from "../scsi/report.ts";
-import { check, invalidField, INVALID_DATA_TRANSFER, type ScsiResult } from "../scsi/sense.ts";
+import { check, invalidField, PROTOCOL_SERVICE_ERROR, type ScsiResult } from "../scsi/sense.ts";
 import type { Parameters } from "./keys.ts";
 import {
   after,
@@ -150,7 +150,8 @@ export class Tasks {
     const length = dataLengthOf(header);
     const offset = header.readUInt32BE(AT_BUFFER_OFFSET);
     const end = task.transferTag === NO_TAG ? task.unsolicitedEnd : task.burstEnd;
-    if (header.readUInt32BE(AT_DATA_NUMBER) !== task.nextDataNumber) throw new ProtocolError("Data-Out with a wrong DataSN");
+    // A wrong DataSN says that something was lost; without recovery the command fails, once its data is in (RFC 7143 7.9).
+    if (header.readUInt32BE(AT_DATA_NUMBER) !== task.nextDataNumber) task.damaged = true;
     if (offset !== task.receivedBytes) throw new ProtocolError("Data-Out out of order");
     if (offset + length > end) throw new ProtocolError("Data-Out beyond its burst");
     assert(task.buffer !== null && task.buffer.length >= end, "a task that gathers has a buffer for its burst");
@@ -191,6 +192,7 @@ export class Tasks {
 
   #run(task: Task): void {
     task.state = "running";
+    if (task.damaged) return this.#end(task, check(PROTOCOL_SERVICE_ERROR));
     const { device, nexus, bug } = this.#context;
     const answer = device.execute(nexus, task.lun, task.cdb, task.buffer ?? NOTHING);
     if (!(answer instanceof Promise)) return this.#end(task, answer);
@@ -203,11 +205,7 @@ export class Tasks {
   #end(task: Task, result: ScsiResult): void {
     assert(task.state !== "ended", "a task ends once");
     this.#remove(task);
-    if (!task.aborted) {
-      // A CDB that moves data the other way than the initiator says is not carried over the wire (SAM-5 5.1).
-      const crossed = task.writes && result.data !== null && result.data.length > 0;
-      this.#context.replies.result(task, crossed ? check(INVALID_DATA_TRANSFER) : result);
-    }
+    if (!task.aborted) this.#context.replies.result(task, result);
     if (this.#waiting.length > 0) this.pump();
   }
 

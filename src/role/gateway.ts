@@ -76,7 +76,8 @@ function watchMap({ store, config, platform }: RoleContext, map: ClusterMap, cha
   });
 }
 
-async function readKey({ platform, config }: RoleContext): Promise<Uint8Array> {
+/** The cluster key from its file; ends the process when it is not there. */
+export async function readKey({ platform, config }: RoleContext): Promise<Uint8Array> {
   try {
     const file = await platform.files.open(config.clusterKeyFile, {});
     const bytes = Buffer.alloc(KEY_BYTES + 1);

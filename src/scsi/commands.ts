@@ -2,7 +2,7 @@ import { read, synchronizeCache, verify, write, writeAndVerify } from "./blocks.
 import { cut, runInquiry } from "./inquiry.ts";
 import { modeSense } from "./mode.ts";
 import { unmap, writeSame } from "./provisioning.ts";
-import { readCapacity10, readCapacity16, reportLuns, reportTargetPortGroups, requestSense } from "./report.ts";
+import { getLbaStatus, readCapacity10, readCapacity16, reportLuns, reportTargetPortGroups, requestSense } from "./report.ts";
 import type { Answer, Request, Run } from "./request.ts";
 import { DONE, given, invalidField } from "./sense.ts";
 
@@ -50,6 +50,7 @@ const COMMANDS: readonly Command[] = [
   command("91 06 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", synchronizeCache),
   command("93 09 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", writeSame),
   action(0x10, "9e 1f 00 00 00 00 00 00 00 00 ff ff ff ff 00 00", readCapacity16),
+  action(0x12, "9e 1f ff ff ff ff ff ff ff ff ff ff ff ff 00 00", getLbaStatus),
   command("a0 00 ff 00 00 00 ff ff ff ff 00 00", (request) => reportLuns(request.cdb, request.nexus.units)),
   action(0x0a, "a3 ff 00 00 00 00 ff ff ff ff 00 00", reportTargetPortGroups),
   action(0x0c, "a3 1f 87 ff ff ff ff ff ff ff 00 00", reportSupportedOperationCodes),

@@ -12,7 +12,7 @@ export const UNMAP_LBAS_MAX = 524288;
 export const UNMAP_DESCRIPTORS_MAX = 256;
 /** 4 KiB; must divide 1 MiB or VMware does not unmap by itself. */
 export const UNMAP_GRANULARITY_LBAS = SECTORS_PER_BLOCK;
-/** 256 MiB; a pattern is expanded in pieces, so the length bounds the time and not the memory. */
-export const WRITE_SAME_LBAS_MAX = 524288;
+/** 16 MiB, as for one transfer: a pattern is expanded in pieces, so that this bounds the time and not the memory. */
+export const WRITE_SAME_LBAS_MAX = 32768;
 /** 1 MiB: the piece in which patterns are written and data is verified. */
 export const PIECE_LBAS = 2048;

@@ -1,6 +1,6 @@
 import { SECTOR_BYTES } from "../base/geometry.ts";
 import { cut } from "./inquiry.ts";
-import { writeUInt64, type Answer, type Request } from "./request.ts";
+import { readUInt64, writeUInt64, type Answer, type Request } from "./request.ts";
 import { check, descriptorSense, fixedSense, given, invalidField, LBA_OUT_OF_RANGE, NO_SENSE, type Sense } from "./sense.ts";
 import type { UnitMap } from "./unit.ts";
 
@@ -25,6 +25,21 @@ export function readCapacity16(request: Request): Answer {
   data.writeUInt32BE(SECTOR_BYTES, 8);
   data[13] = PHYSICAL_EXPONENT;
   data[14] = 0xc0; // LBPME, LBPRZ
+  return given(cut(data, request.cdb.readUInt32BE(10)));
+}
+
+/**
+ * GET LBA STATUS (SBC-3 5.4): one descriptor up to the end that says "mapped or unknown", which is always true. The volume
+ * does not tell more; hosts that ask (qemu) then read instead.
+ */
+export function getLbaStatus(request: Request): Answer {
+  const lba = readUInt64(request.cdb, 2);
+  const size = request.unit.volume.sizeLbas;
+  if (lba >= size) return check(LBA_OUT_OF_RANGE);
+  const data = Buffer.alloc(24);
+  data.writeUInt32BE(20, 0);
+  writeUInt64(data, lba, 8);
+  data.writeUInt32BE(Math.min(size - lba, 0xffffffff), 16);
   return given(cut(data, request.cdb.readUInt32BE(10)));
 }
 

@@ -48,7 +48,7 @@ export const COMMANDS_CLEARED = define(0x6, 0x2f, 0x00);
 export const REPORTED_LUNS_CHANGED = define(0x6, 0x3f, 0x0e);
 export const WRITE_PROTECTED = define(0x7, 0x27, 0x00);
 export const SPACE_ALLOCATION_FAILED = define(0x7, 0x27, 0x07);
-export const INVALID_DATA_TRANSFER = define(0xb, 0x4b, 0x00);
+export const PROTOCOL_SERVICE_ERROR = define(0xb, 0x47, 0x05);
 export const MISCOMPARE = define(0xe, 0x1d, 0x00);
 
 const FIXED_BYTES = 18;

@@ -3,21 +3,21 @@ import type { Dialer } from "./dialer.ts";
 import type { Channel, ChannelEvents, Message, Peer } from "./messages.ts";
 
 /** A drive in this process. */
-interface LocalDrive {
+export interface LocalDrive {
   readonly instance: Instance;
   /** The dialer's acceptor: same contract as for a channel over TCP. */
   accept(channel: Channel): ChannelEvents;
 }
 
-/** Drives of this process are reached by a function call in a later microtask; all others through `next`. */
+/** Drives of this process (the map may still grow) are reached by a function call in a later microtask; all others through `next`. */
 export class LocalDialer implements Dialer {
-  readonly #drives = new Map<DriveId, LocalDrive>();
+  readonly #drives: ReadonlyMap<DriveId, LocalDrive>;
   readonly #self: Peer;
   readonly #next: Dialer;
   constructor(self: Peer, next: Dialer, drives: ReadonlyMap<DriveId, LocalDrive>) {
     this.#self = self;
     this.#next = next;
-    for (const [id, drive] of drives) this.#drives.set(id, drive);
+    this.#drives = drives;
   }
 
   async dial(target: { driveId: DriveId; address: string; port: number }, events: (channel: Channel) => ChannelEvents): Promise<Channel> {

@@ -1,3 +1,4 @@
+import { SQLiteError } from "bun:sqlite";
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -38,6 +39,11 @@ interface Connection {
   paused: boolean;
   waiting: number;
   unsent: Buffer[];
+}
+
+interface Waiting {
+  readonly connection: Connection;
+  readonly request: Request;
 }
 
 /** Serves the cluster store of a cluster that is all on one machine. Rejects when its database cannot be opened. */
@@ -83,7 +89,7 @@ class EmbeddedServer {
   readonly #database: StoreDatabase;
   readonly #connections = new Set<Connection>();
   readonly #leases: LeaseTable;
-  #queue: { readonly connection: Connection; readonly request: Request }[] = [];
+  #queue: Waiting[] = [];
   /** What a batch will do once it is durable, in order: answers, registrations of watches, changes for watches. */
   #effects: (() => void)[] = [];
   #scheduled = false;
@@ -169,18 +175,16 @@ class EmbeddedServer {
 
   #runBatch(): void {
     const batch = this.#queue.splice(0, BATCH_MAX);
+    for (const { connection } of batch) connection.waiting--;
     this.#effects = [];
     try {
       this.#database.begin();
-      for (const { connection, request } of batch) {
-        connection.waiting--;
-        if (connection.open) this.#serve(connection, request);
-      }
+      for (const { connection, request } of batch) if (connection.open) this.#serve(connection, request);
       // Requests first: a keepalive that came in time, but waited behind a slow commit, saves its lease.
       for (const id of this.#leases.takeDue()) this.#removeLease(id);
       this.#database.commit();
     } catch (error) {
-      return this.#failed(error as Error);
+      this.#failed(error as Error, batch);
     }
     for (const run of this.#effects) run();
     for (const connection of this.#connections) this.#flush(connection);
@@ -188,15 +192,25 @@ class EmbeddedServer {
 
   /**
    * Nothing of the batch was answered. After an I/O error nobody knows what the file system kept, so the process ends and
-   * what is durable is read again; a full disk is survived. Clients whose transactions were cut off see `unknown`.
+   * what is durable is read again. A full file system is survived: the changes fail, the rest of the batch is tried again.
    */
-  #failed(error: Error): void {
-    const code = (error as { code?: unknown }).code;
-    if (code !== "SQLITE_FULL") this.#platform.fatal("drive-failed", `the embedded cluster store cannot write: ${error.message}`);
+  #failed(error: Error, batch: readonly Waiting[]): void {
+    if (!(error instanceof SQLiteError)) throw error;
+    if (error.code !== "SQLITE_FULL") this.#platform.fatal("drive-failed", `the embedded cluster store cannot write: ${error.message}`);
     this.#platform.log.error("The file system of the embedded cluster store is full: nothing can be changed", { error: error.message });
     this.#database.rollback();
-    for (const connection of [...this.#connections]) this.#drop(connection, "the store's file system is full");
     this.#leases.load(this.#database.leases());
+    this.#effects = [];
+    const again: Waiting[] = [];
+    for (const { connection, request } of batch) {
+      if (request.ask === "transact" || request.ask === "grant" || request.ask === "revoke") {
+        this.#answer(connection, request.id, { kind: "failed", reason: "the file system of the cluster store is full" });
+      } else {
+        connection.waiting++;
+        again.push({ connection, request });
+      }
+    }
+    this.#queue.unshift(...again);
   }
 
   #serve(connection: Connection, request: Request): void {

@@ -15,9 +15,13 @@ export interface MemoryStoreOptions {
   readonly storeId?: string;
   /** Time one message takes, asked for each; must be deterministic in a simulation. Default 0. */
   readonly latencyMs?: () => number;
+  /** For one request; default REQUEST_DEADLINE_MS. */
+  readonly deadlineMs?: number;
   /** Asked for every transaction that a reachable client sends to an available store. */
   readonly fate?: (transaction: Transaction, client: string) => TransactionFate;
 }
+
+type Settings = Required<Pick<MemoryStoreOptions, "latencyMs" | "deadlineMs" | "fate">>;
 
 interface Entry extends Versioned {
   readonly lease: string | null;
@@ -31,21 +35,24 @@ export class MemoryStore {
   readonly #entries = new Map<string, Entry>();
   readonly #leases = new Map<string, { readonly ttlMs: number; readonly cancel: () => void }>();
   readonly #clients = new Set<MemoryClient>();
-  readonly #latencyMs: () => number;
-  readonly #fate: (transaction: Transaction, client: string) => TransactionFate;
+  /** What its clients work with. */
+  readonly settings: Settings;
   #available = true;
   #leaseCount = 0;
 
   constructor(options: MemoryStoreOptions) {
     this.clock = options.clock;
     this.storeId = options.storeId ?? "memory";
-    this.#latencyMs = options.latencyMs ?? (() => 0);
-    this.#fate = options.fate ?? (() => "normal");
+    this.settings = {
+      latencyMs: options.latencyMs ?? (() => 0),
+      deadlineMs: options.deadlineMs ?? REQUEST_DEADLINE_MS,
+      fate: options.fate ?? (() => "normal"),
+    };
   }
 
   /** A client of its own, as each process has one. `name` is given to `fate`. */
-  client(name = "client"): MemoryClient {
-    const client = new MemoryClient(this, name, this.#latencyMs, this.#fate);
+  client(name = "client", deadlineMs = this.settings.deadlineMs): MemoryClient {
+    const client = new MemoryClient(this, name, { ...this.settings, deadlineMs });
     this.#clients.add(client);
     return client;
   }
@@ -156,18 +163,16 @@ interface MemoryWatch {
 export class MemoryClient implements ClusterStore {
   readonly name: string;
   readonly #store: MemoryStore;
-  readonly #latencyMs: () => number;
-  readonly #fate: (transaction: Transaction, client: string) => TransactionFate;
+  readonly #settings: Settings;
   readonly #watches = new Set<MemoryWatch>();
   readonly #leases = new Set<KeptLease>();
   #reachable = true;
   #closed = false;
 
-  constructor(store: MemoryStore, name: string, latencyMs: () => number, fate: (transaction: Transaction, client: string) => TransactionFate) {
+  constructor(store: MemoryStore, name: string, settings: Settings) {
     this.#store = store;
     this.name = name;
-    this.#latencyMs = latencyMs;
-    this.#fate = fate;
+    this.#settings = settings;
   }
 
   /** Cuts this one client off, or brings it back. */
@@ -189,7 +194,7 @@ export class MemoryClient implements ClusterStore {
 
   async transact(transaction: Transaction): Promise<Outcome> {
     checkTransaction(transaction);
-    const fate = this.#connected() ? this.#fate(transaction, this.name) : "lost";
+    const fate = this.#connected() ? this.#settings.fate(transaction, this.name) : "lost";
     if (typeof fate === "object") this.#store.clock.timer(fate.lateMs, () => this.#store.available && this.#store.apply(transaction));
     try {
       return await this.#ask(() => {
@@ -277,21 +282,21 @@ export class MemoryClient implements ClusterStore {
     watch.onItsWay.push(() => {
       if (!watch.closed && watch.connection === connection) run();
     });
-    this.#store.clock.timer(this.#latencyMs(), () => watch.onItsWay.shift()?.());
+    this.#store.clock.timer(this.#settings.latencyMs(), () => watch.onItsWay.shift()?.());
   }
 
   /** Runs `act` at the store after one latency and gives its result after another; null means that no answer comes. */
-  #ask<T>(act: () => T | null, deadlineMs = REQUEST_DEADLINE_MS): Promise<T> {
+  #ask<T>(act: () => T | null, deadlineMs = this.#settings.deadlineMs): Promise<T> {
     const { clock } = this.#store;
     return new Promise<T>((resolve, reject) => {
       const timer = clock.timer(deadlineMs, () => {
         reject(new StoreUnavailable(`the cluster store did not answer within ${deadlineMs} ms`));
       });
-      clock.timer(this.#latencyMs(), () => {
+      clock.timer(this.#settings.latencyMs(), () => {
         if (!this.#connected()) return;
         const result = act();
         if (result === null) return;
-        clock.timer(this.#latencyMs(), () => {
+        clock.timer(this.#settings.latencyMs(), () => {
           if (!this.#connected()) return;
           timer.cancel();
           resolve(result);

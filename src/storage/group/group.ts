@@ -2,7 +2,7 @@ import { assert } from "../../base/assert.ts";
 import type { DriveId, Epoch, GroupId } from "../../base/ids.ts";
 import { groupName, type GroupConfig } from "../../cluster/schema.ts";
 import type { Log, Timer } from "../../platform/platform.ts";
-import { showId } from "../../wire/entry.ts";
+import { NO_ENTRY, sameId, showId, type EntryId } from "../../wire/entry.ts";
 import type { Channel, Fence, Message, Read, Unmap, Write } from "../../wire/messages.ts";
 import { BOOT_WAIT_MS, GRACE_MS, REPLICATE_TIMEOUT_MS, type GroupHost, type StoredConfig } from "./host.ts";
 import { Peering } from "./peering.ts";
@@ -80,6 +80,10 @@ export class Group {
   get serving(): Serving | null {
     return this.#serving;
   }
+  /** For beacons: what is known to be on all members. */
+  committedNow(): EntryId {
+    return this.#serving?.committedNow() ?? this.replica.image?.committed ?? NO_ENTRY;
+  }
   get epoch(): Epoch {
     return this.replica.image?.epoch ?? (0 as Epoch);
   }
@@ -110,9 +114,19 @@ export class Group {
     }
     // R6; also when this very process has left and nobody took over: it begins again like a restarted one.
     if (config.primary === this.#host.driveId) return true;
+    if (!this.#everWritten()) return false;
     if (config.primaryInstance !== 0 && this.#host.deadInstance(config.primary) >= config.primaryInstance) return true;
     const now = this.#host.clock.nowMs();
     return now >= this.#promiseUntilMs && now >= BOOT_WAIT_MS;
+  }
+
+  /**
+   * A member that remembers no entry cannot tell a group that was never written from one whose data this drive lost: it never
+   * goes on alone, neither by proposing itself nor by removing others before they have told what they hold.
+   */
+  #everWritten(): boolean {
+    const last = this.replica.image?.log.last;
+    return last !== undefined && !sameId(last, NO_ENTRY);
   }
 
   /** R5: reads the store before anything else; what it says is judged again when it is there. */
@@ -323,6 +337,7 @@ export class Group {
   /** R4: members that are silent or do not acknowledge leave the configuration. */
   #shrink(term: Term, now: number): void {
     if (this.#changing || this.#state === "handing-over" || this.epoch !== term.epoch) return;
+    if (this.#state === "peering" && !this.#everWritten()) return;
     const patience = this.#state === "peering" && now - this.#madeMs < YOUNG_MS ? YOUNG_PATIENCE_MS : REPLICATE_TIMEOUT_MS;
     const silent = term.members().filter((peer) => now - peer.heardMs > patience || now - peer.owedSinceMs > patience);
     if (silent.length === 0) return;

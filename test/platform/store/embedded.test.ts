@@ -33,8 +33,8 @@ class EmbeddedProcess {
     throw new Error(`the store ended: ${said}`);
   }
 
-  client(): ClusterStore {
-    const client = embeddedStore({ platform, socketPath: this.socketPath, deadlineMs: 1_000 });
+  client(deadlineMs = 20_000): ClusterStore {
+    const client = embeddedStore({ platform, socketPath: this.socketPath, deadlineMs });
     this.#clients.push(client);
     return client;
   }
@@ -107,8 +107,8 @@ describe("the embedded store's process", () => {
   }, 30_000);
 
   test("clients of a stopped process are answered in time, and go on when it continues", async () => {
-    const client = store.client();
-    expect(await reads(client)).toBe(true);
+    const client = store.client(1_000);
+    await until(() => reads(client));
     store.signal("SIGSTOP");
     expect(await reads(client)).toBe(false);
     expect((await put(client, "stopped", "1", 0)).outcome).toBe("unknown");

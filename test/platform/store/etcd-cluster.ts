@@ -45,18 +45,18 @@ export class EtcdCluster {
   static async started(count: number, tls?: EtcdTls): Promise<EtcdCluster> {
     const cluster = new EtcdCluster(count, tls);
     for (let index = 0; index < count; index++) cluster.start(index);
-    const probe = cluster.client();
+    const probe = cluster.client(1_000);
     await until(() => probe.get("probe").then(() => true, () => false));
     return cluster;
   }
 
   /** A client that knows all members, `first` before the others. */
-  client(first = 0): ClusterStore {
+  client(deadlineMs = 20_000, first = 0): ClusterStore {
     const ordered = [...this.members.slice(first), ...this.members.slice(0, first)];
     const client = etcdStore({
       platform,
       endpoints: ordered.map(({ clientPort }) => ({ address: "127.0.0.1", port: clientPort })),
-      deadlineMs: this.members.length === 1 ? 1_000 : 3_000,
+      deadlineMs,
       ...(this.#tls === undefined ? {} : { tls: this.#tls.client }),
     });
     this.#clients.push(client);

@@ -14,7 +14,7 @@ describe("a client of etcd and a server that misbehaves", () => {
   });
 
   /** A server that answers each request with what `respond` gives: bytes, or null to close the connection. */
-  function serve(respond: (request: string) => string | null): { client: ClusterStore; requests: string[] } {
+  function serve(respond: (request: string) => string | null, deadlineMs = 10_000): { client: ClusterStore; requests: string[] } {
     const requests: string[] = [];
     const listener = Bun.listen<{ text: string }>({
       hostname: "127.0.0.1",
@@ -33,7 +33,7 @@ describe("a client of etcd and a server that misbehaves", () => {
         },
       },
     });
-    const client = etcdStore({ platform, endpoints: [{ address: "127.0.0.1", port: listener.port }], deadlineMs: 500 });
+    const client = etcdStore({ platform, endpoints: [{ address: "127.0.0.1", port: listener.port }], deadlineMs });
     cleanups.push(
       () => client.close(),
       () => listener.stop(true),
@@ -59,7 +59,7 @@ describe("a client of etcd and a server that misbehaves", () => {
 
   test("an error of etcd is unknown to a transaction, whatever it says", async () => {
     for (const message of ["etcdserver: request timed out", "etcdserver: leader changed", "etcdserver: no leader", "mvcc: database space exceeded"]) {
-      const { client } = serve(() => answer(JSON.stringify({ error: message, message, code: 14 }), 503));
+      const { client } = serve(() => answer(JSON.stringify({ error: message, message, code: 14 }), 503), 500);
       expect(await put(client, "a", "1", 0)).toEqual({ outcome: "unknown", reason: message });
       expect(await client.get("a").catch((error: unknown) => error)).toBeInstanceOf(StoreUnavailable);
     }
@@ -77,7 +77,7 @@ describe("a client of etcd and a server that misbehaves", () => {
       answer("{}") + answer("{}"),
     ];
     for (const bytes of wrong) {
-      const { client } = serve(() => bytes);
+      const { client } = serve(() => bytes, 500);
       expect((await put(client, "a", "1", 0)).outcome).toBe("unknown");
       expect(await reads(client)).toBe(false);
     }
@@ -90,7 +90,7 @@ describe("a client of etcd and a server that misbehaves", () => {
       if (held === null) return answer('{"header":{"cluster_id":"1","revision":"9"}}');
       held = null;
       return "HTTP/1.1 200 OK\r\n";
-    });
+    }, 1_000);
     expect((await put(client, "a", "1", 0)).outcome).toBe("unknown");
     expect(await put(client, "a", "1", 0)).toEqual({ outcome: "refused" });
     expect(requests).toHaveLength(2);

@@ -22,7 +22,7 @@ describe("the store on three members of etcd", () => {
 
   test("goes on when the member that a client prefers is killed", async () => {
     const cluster = await start();
-    const client = cluster.client(1);
+    const client = cluster.client(3_000, 1);
     const seen = new Recorder();
     client.watch("w/", seen);
     await until(() => seen.snapshots === 1);
@@ -42,7 +42,7 @@ describe("the store on three members of etcd", () => {
 
   test("goes on when the member that a client prefers hangs, its watches too", async () => {
     const cluster = await start();
-    const [client, other] = [cluster.client(1), cluster.client(2)];
+    const [client, other] = [cluster.client(3_000, 1), cluster.client(3_000, 2)];
     const seen = new Recorder();
     client.watch("w/", seen);
     await until(() => seen.snapshots === 1);
@@ -57,7 +57,7 @@ describe("the store on three members of etcd", () => {
 
   test("without a quorum reads reject and transactions are unknown; with it all is back", async () => {
     const cluster = await start();
-    const client = cluster.client();
+    const client = cluster.client(3_000);
     const seen = new Recorder();
     client.watch("w/", seen);
     succeeded(await put(client, "w/1", "1", 0));

@@ -1,0 +1,298 @@
+import type { DriveId, GroupId, Instance, VolumeId } from "../base/ids.ts";
+import { ClusterMap } from "../cluster/map.ts";
+import { groupOf } from "../cluster/placement.ts";
+import { groupFactor, parseGroupName, type DriveRecord, type Observed } from "../cluster/schema.ts";
+import type { Platform, Timer } from "../platform/platform.ts";
+import type { ClusterStore, Watch } from "../platform/store.ts";
+import type { Dialer } from "../wire/dialer.ts";
+import type { ExtentKey } from "../wire/entry.ts";
+import type { Hello } from "../wire/hello.ts";
+import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
+import { readConfig, writeConfig } from "./configs.ts";
+import type { Drive } from "./drive/drive.ts";
+import { Group } from "./group/group.ts";
+import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS, type GroupHost } from "./group/host.ts";
+import { credits } from "./group/replica.ts";
+import { Links } from "./links.ts";
+import { Registration } from "./registration.ts";
+
+const TICK_MS = 100;
+/** Hand-overs of one drive are at least this far apart. */
+const HAND_OVER_EVERY_MS = 200;
+
+export interface NodeOptions {
+  readonly platform: Platform;
+  readonly store: ClusterStore;
+  readonly map: ClusterMap;
+  readonly drive: Drive;
+  readonly dialer: Dialer;
+  readonly record: DriveRecord;
+}
+
+/** The storage role of one drive: its groups, its channels, its beacons, its place in the store. */
+export class StorageNode {
+  readonly #options: NodeOptions;
+  readonly #groups = new Map<GroupId, Group>();
+  readonly #links: Links;
+  readonly #accepted = new Set<Channel>();
+  readonly #refused = new Map<DriveId, Instance>();
+  readonly #registration: Registration;
+  readonly #host: GroupHost;
+  readonly #timers: Timer[] = [];
+  #watch: Watch | null = null;
+  #tag = 0;
+  #beaconNumber = 0;
+  #beaconSoon = false;
+  #lastHandOverMs = -Infinity;
+  #closed = false;
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    const { platform, store, drive } = options;
+    this.#links = new Links(options.dialer, platform.clock, platform.log, {
+      address: (id) => this.#address(id),
+      up: (id) => this.#eachGroup((group) => group.channelUp(id)),
+      down: (id, channel) => this.#eachGroup((group) => group.channelDown(id, channel)),
+      message: (id, channel, message) => this.#answer(id, channel, message),
+    });
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
+    this.#host = this.#makeHost();
+    for (const id of drive.images.keys()) this.#group(id);
+  }
+
+  /** Resolves when the drive is registered; the caller has opened the port before (R22: nobody is sent to a closed one). */
+  async start(): Promise<void> {
+    const { store, map, platform } = this.#options;
+    await this.#registration.start();
+    this.#watch = store.watch("", {
+      snapshot: (entries, { revision }) => this.#mapChanged(map.snapshot(entries, revision)),
+      changed: (changes, { revision }) => this.#mapChanged(map.changed(changes, revision)),
+    });
+    const every = (ms: number, run: () => void): void => {
+      let timer = platform.clock.timer(ms, again);
+      function again(): void {
+        run();
+        timer = platform.clock.timer(ms, again);
+      }
+      this.#timers.push({ cancel: () => timer.cancel() });
+    };
+    every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
+    every(BEACON_MS, () => this.#sendBeacons());
+  }
+
+  async stop(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#watch?.close();
+    this.#eachGroup((group) => group.leave("this drive stops"));
+    this.#links.close();
+    for (const channel of this.#accepted) channel.close("this drive stops");
+    await this.#registration.stop();
+    await this.#options.drive.close();
+  }
+
+  /** The group of an extent on this drive; 0 when its volume is not known. */
+  groupOf(key: ExtentKey): GroupId {
+    return extentGroup(this.#options.map, this.#factors, key);
+  }
+
+  // ---- channels that others dialled ----
+
+  /** R18 and hello: dead or older instances stay out. */
+  refuse({ peer }: Hello): string | null {
+    if (this.#closed) return "this drive stops";
+    if (peer.kind === "gateway") return this.#options.map.deaths.has(peer.id) ? "this gateway was published dead" : null;
+    const refused = this.#refused.get(peer.id as DriveId) ?? 0;
+    if (peer.instance <= refused) return "this instance of the drive was published dead";
+    for (const channel of this.#accepted)
+      if (channel.peer.kind === "drive" && channel.peer.id === peer.id && channel.peer.instance > peer.instance) return "a newer instance of the drive is connected";
+    return null;
+  }
+
+  accept(channel: Channel): ChannelEvents {
+    this.#accepted.add(channel);
+    return {
+      message: (message) => this.#receive(channel, message),
+      closed: () => this.#accepted.delete(channel),
+    };
+  }
+
+  #receive(channel: Channel, message: Message): void {
+    if (this.#closed) return;
+    switch (message.type) {
+      case "read":
+      case "write":
+      case "unmap":
+        if (channel.peer.kind !== "gateway") return channel.close("a command from something that is no gateway");
+        return this.#group(message.group).command(channel, message);
+      case "beacon":
+        return this.#confirm(channel, message);
+      default:
+        if (channel.peer.kind !== "drive") return channel.close(`a ${message.type} message from something that is no drive`);
+        if (message.type === "replicate" && message.entry.volume !== 0) this.#learn(message.entry.volume, message.group);
+        if (message.type === "copy") this.#learn(message.range.volume, message.group);
+        return this.#group(message.group).fromPrimary(channel, message);
+    }
+  }
+
+  #answer(drive: DriveId, channel: Channel, message: Message): void {
+    if (this.#closed) return;
+    if (message.type === "beacon-ok") return this.#confirmed(drive, message);
+    this.#groups.get(message.group)?.fromReplica(drive, channel, message);
+    if (message.type === "tail") this.#beaconDue();
+  }
+
+  // ---- leases (R3) ----
+
+  /** Fresh leases are wanted at once after a fence; one frame for all groups of this turn. */
+  #beaconDue(): void {
+    if (this.#beaconSoon) return;
+    this.#beaconSoon = true;
+    this.#options.platform.clock.soon(() => {
+      this.#beaconSoon = false;
+      if (!this.#closed) this.#sendBeacons();
+    });
+  }
+
+  #sendBeacons(): void {
+    const { drive, platform } = this.#options;
+    // R3f: a hung disk must not hold its groups behind a live event loop.
+    if (drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
+    const number = (this.#beaconNumber += 1);
+    for (const [id, channel] of this.#links.connected()) {
+      const groups: { group: GroupId; epoch: Beacon["epoch"]; committed: Beacon["groups"][number]["committed"] }[] = [];
+      for (const group of this.#groups.values()) {
+        const peer = group.term?.peers.get(id);
+        if (!group.term || !peer?.tail || peer.channel !== channel) continue;
+        groups.push({ group: group.id, epoch: group.term.epoch, committed: group.committedNow() });
+      }
+      if (groups.length === 0) continue;
+      this.#links.beaconSent(id, number, platform.clock.nowMs());
+      channel.send({ type: "beacon", group: 0 as GroupId, epoch: 0 as never, tag: 0, number, groups });
+    }
+  }
+
+  #confirm(channel: Channel, beacon: Beacon): void {
+    if (this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
+    const groups: BeaconOk["groups"][number][] = [];
+    for (const { group: id, epoch, committed } of beacon.groups) {
+      const group = this.#groups.get(id);
+      const answer = group?.beacon(channel, epoch, committed);
+      if (answer === "confirmed") groups.push({ group: id, epoch });
+      const config = group?.replica.image?.config;
+      if (answer === "stale" && config) channel.send({ type: "stale-epoch", group: id, epoch: config.epoch, tag: 0, config });
+    }
+    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: credits(this.#host), groups });
+  }
+
+  #confirmed(drive: DriveId, { number, groups }: BeaconOk): void {
+    const sentMs = this.#links.beaconSentMs(drive, number);
+    if (sentMs === undefined) return;
+    for (const { group, epoch } of groups) this.#groups.get(group)?.leaseConfirmed(drive, epoch, sentMs, sentMs + LEASE_MS);
+  }
+
+  // ---- the cluster map ----
+
+  #mapChanged(keys: readonly string[]): void {
+    if (this.#closed) return;
+    const { map, drive } = this.#options;
+    for (const key of keys) {
+      const [kind, ...rest] = key.split("/");
+      if (kind === "pg" || kind === "pg-plan") {
+        const id = parseGroupName(rest.join("/"));
+        const config = map.groups.get(id)?.config;
+        if (config && (config.members.includes(drive.id) || config.learners.includes(drive.id))) this.#group(id);
+        this.#groups.get(id)?.evaluate();
+      }
+      if (kind === "death") this.#eachGroup((group) => group.evaluate());
+      if (kind === "death") for (const channel of this.#accepted) if (channel.peer.kind === "gateway" && channel.peer.id === rest[0]) channel.close("this gateway was published dead");
+      if (kind === "tombstone") this.#eachGroup((group) => group.serving?.purgeDeleted());
+    }
+  }
+
+  #group(id: GroupId): Group {
+    let group = this.#groups.get(id);
+    if (!group) this.#groups.set(id, (group = new Group(id, this.#host)));
+    return group;
+  }
+  #eachGroup(run: (group: Group) => void): void {
+    for (const group of this.#groups.values()) run(group);
+  }
+
+  #address(id: DriveId): { address: string; port: number; instance: Instance } | null {
+    const record = this.#options.map.drives.get(id);
+    if (!record || record.instance <= (this.#refused.get(id) ?? 0)) return null;
+    return record;
+  }
+
+  readonly #factors = new Map<VolumeId, number>();
+  #learn(volume: VolumeId, group: GroupId): void {
+    if (!this.#factors.has(volume)) this.#factors.set(volume, groupFactor(group));
+  }
+
+  #observe(): Observed {
+    const groups: Observed["groups"] = [];
+    for (const group of this.#groups.values()) {
+      if (!group.term) continue;
+      const recoveries = [...(group.serving?.recoveries ?? [])];
+      const sum = (pick: (recovery: (typeof recoveries)[number]) => number): number => recoveries.reduce((total, recovery) => total + pick(recovery), 0);
+      groups.push({
+        group: group.id,
+        epoch: group.epoch,
+        state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering",
+        copiedBytes: sum((recovery) => recovery.copiedBytes),
+        remainingBytes: sum((recovery) => recovery.remainingBytes),
+      });
+    }
+    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups };
+  }
+
+  #makeHost(): GroupHost {
+    const { platform, store, map, drive } = this.#options;
+    const { clock, random, log } = platform;
+    return {
+      driveId: drive.id,
+      instance: drive.instance,
+      drive,
+      clock,
+      random,
+      log,
+      nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
+      channelTo: (id) => this.#links.to(id),
+      readConfig: (group) => readConfig(store, group),
+      writeConfig: (group, revision, config) => writeConfig({ store, clock, log }, group, revision, config),
+      hint: (group) => map.groups.get(group) ?? null,
+      plan: (group) => map.plans.get(group)?.plan ?? null,
+      driveIsUp: (id) => map.upDrives.has(id),
+      volume: (id) => (map.tombstones.has(id) ? "deleted" : map.volumes.has(id) ? "known" : "unknown"),
+      tombstones: (group) => [...map.tombstones.values()].filter(({ factor }) => factor === groupFactor(group)),
+      extentsOf: (group) => drive.extents().filter((key) => this.groupOf(key) === group).sort(compareExtents),
+      deadInstance: (id) => map.deaths.get(id)?.instance ?? (0 as Instance),
+      refused: () => this.#refused,
+      refuseInstance: (id, instance) => this.#refuseInstance(id, instance),
+      handOverSlot: () => {
+        const now = clock.nowMs();
+        if (now - this.#lastHandOverMs < HAND_OVER_EVERY_MS) return false;
+        this.#lastHandOverMs = now;
+        return true;
+      },
+      changed: () => this.#registration.changed(),
+      send: (channel, message) => channel.send(message),
+    };
+  }
+
+  #refuseInstance(id: DriveId, instance: Instance): void {
+    if ((this.#refused.get(id) ?? 0) >= instance) return;
+    this.#refused.set(id, instance);
+    this.#links.refuse(id, instance);
+    for (const channel of this.#accepted)
+      if (channel.peer.kind === "drive" && channel.peer.id === id && channel.peer.instance <= instance) channel.close("the instance was published dead");
+  }
+}
+
+/** The group of an extent that lies on a drive; 0 when its volume is known nowhere: such data is kept and never served. */
+export function extentGroup(map: ClusterMap, factors: ReadonlyMap<VolumeId, number>, key: ExtentKey): GroupId {
+  const factor = map.volumes.get(key.volume)?.factor ?? map.tombstones.get(key.volume)?.factor ?? factors.get(key.volume);
+  const pool = factor === undefined ? undefined : map.pools.get(factor);
+  return factor === undefined || !pool ? (0 as GroupId) : groupOf(factor, pool.groupCount, key.lineage, key.extent);
+}

@@ -1,0 +1,99 @@
+import { keys, type DriveRecord, type Observed } from "../cluster/schema.ts";
+import type { Clock, Log, Timer } from "../platform/platform.ts";
+import type { ClusterStore, StoreLease } from "../platform/store.ts";
+
+/** This drive's liveness in the store ends this long after its process (a hint for health and plans, never for the rules). */
+const LEASE_TTL_MS = 5000;
+const RETRY_MS = 500;
+/** `observed` is written at most this often. */
+const OBSERVED_EVERY_MS = 300;
+
+/** Keeps `drive/`, `up/drive/` and `observed/` of one drive in the store, through outages of the store. */
+export class Registration {
+  readonly #store: ClusterStore;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #record: DriveRecord;
+  readonly #observe: () => Observed;
+  #lease: StoreLease | null = null;
+  #timer: Timer | null = null;
+  #dirty = true;
+  #writing = false;
+  #closed = false;
+  #last = "";
+
+  constructor(store: ClusterStore, clock: Clock, log: Log, record: DriveRecord, observe: () => Observed) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+    this.#record = record;
+    this.#observe = observe;
+  }
+
+  /** Resolves when the drive is registered once; afterwards keeps it so. */
+  async start(): Promise<void> {
+    while (!this.#closed && !(await this.#register())) await new Promise<void>((resolve) => void this.#clock.timer(RETRY_MS, resolve));
+    this.#schedule();
+  }
+
+  changed(): void {
+    this.#dirty = true;
+    this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#lease?.revoke().catch(() => undefined);
+  }
+
+  async #register(): Promise<boolean> {
+    try {
+      const lease = await this.#store.lease(LEASE_TTL_MS);
+      const { id, instance } = this.#record;
+      const outcome = await this.#store.transact({
+        compares: [],
+        puts: [
+          { key: keys.drive(id), value: JSON.stringify(this.#record) },
+          { key: keys.upDrive(id), value: JSON.stringify({ instance, sinceMs: this.#clock.wallMs() }), lease },
+        ],
+      });
+      if (outcome.outcome !== "success") throw new Error(outcome.outcome === "unknown" ? outcome.reason : "refused");
+      this.#lease = lease;
+      lease.onLost(() => {
+        if (this.#lease !== lease || this.#closed) return;
+        this.#lease = null;
+        this.#last = "";
+        this.#log.warn("the lease of this drive in the cluster store was lost; registering again");
+        void this.start();
+      });
+      return true;
+    } catch (error) {
+      this.#log.warn("the drive could not be registered in the cluster store yet", { reason: error instanceof Error ? error.message : String(error) });
+      return false;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#timer || this.#closed) return;
+    this.#timer = this.#clock.timer(OBSERVED_EVERY_MS, () => {
+      this.#timer = null;
+      void this.#write();
+    });
+  }
+
+  async #write(): Promise<void> {
+    const lease = this.#lease;
+    if (!this.#dirty || this.#writing || !lease || this.#closed) return;
+    this.#dirty = false;
+    this.#writing = true;
+    const value = JSON.stringify(this.#observe());
+    if (value !== this.#last) {
+      const outcome = await this.#store.transact({ compares: [], puts: [{ key: keys.observed(this.#record.id), value, lease }] });
+      if (outcome.outcome === "success") this.#last = value;
+      else this.#dirty = true;
+    }
+    this.#writing = false;
+    if (this.#dirty) this.#schedule();
+  }
+}
