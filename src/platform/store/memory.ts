@@ -289,6 +289,7 @@ export class MemoryClient implements ClusterStore {
   #ask<T>(act: () => T | null, deadlineMs = this.#settings.deadlineMs): Promise<T> {
     const { clock } = this.#store;
     return new Promise<T>((resolve, reject) => {
+      if (this.#closed) return reject(new StoreUnavailable("the cluster store's client is closed"));
       const timer = clock.timer(deadlineMs, () => {
         reject(new StoreUnavailable(`the cluster store did not answer within ${deadlineMs} ms`));
       });

@@ -1,6 +1,6 @@
 import { realPlatform } from "../../../src/platform/real.ts";
 import { etcdStore } from "../../../src/platform/store/etcd.ts";
-import { Recorder, put, succeeded, until } from "../../contracts/store-contract.ts";
+import { Recorder, put, succeeded, until } from "../../contracts/store-steps.ts";
 
 // Compiled by etcd.test.ts, to show that nothing is missing in an executable: compiled-main PORT
 const platform = realPlatform({ name: "compiled", logLevel: "silent" });

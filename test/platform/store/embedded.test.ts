@@ -7,7 +7,8 @@ import type { Platform } from "../../../src/platform/platform.ts";
 import type { ClusterStore } from "../../../src/platform/store.ts";
 import { embeddedStore } from "../../../src/platform/store/embedded-client.ts";
 import { runEmbeddedStore } from "../../../src/platform/store/embedded-server.ts";
-import { put, reads, storeContract, succeeded, until } from "../../contracts/store-contract.ts";
+import { storeContract } from "../../contracts/store-contract.ts";
+import { put, reads, succeeded, until } from "../../contracts/store-steps.ts";
 
 const platform = realPlatform({ name: "test", logLevel: "silent" });
 
@@ -57,7 +58,12 @@ class EmbeddedProcess {
 
 async function started(): Promise<EmbeddedProcess> {
   const store = new EmbeddedProcess();
-  await store.restart();
+  try {
+    await store.restart();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
   return store;
 }
 

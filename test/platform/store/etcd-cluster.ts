@@ -5,7 +5,7 @@ import { realPlatform } from "../../../src/platform/real.ts";
 import type { ClusterStore } from "../../../src/platform/store.ts";
 import { etcdStore } from "../../../src/platform/store/etcd.ts";
 import type { TlsIdentity } from "../../../src/platform/store/tls-socket.ts";
-import { until } from "../../contracts/store-contract.ts";
+import { until } from "../../contracts/store-steps.ts";
 
 export const platform = realPlatform({ name: "test", logLevel: "silent" });
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { StoreUnavailable } from "../../../src/platform/store.ts";
 import type { ClusterStore } from "../../../src/platform/store.ts";
 import { etcdStore } from "../../../src/platform/store/etcd.ts";
-import { put, reads, until } from "../../contracts/store-contract.ts";
+import { put, reads, until } from "../../contracts/store-steps.ts";
 import { platform } from "./etcd-cluster.ts";
 
 const EMPTY_RANGE = answer('{"header":{"cluster_id":"18446744073709551615","revision":"7"}}');

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { etcdStore } from "../../../src/platform/store/etcd.ts";
-import { Recorder, put, reads, storeContract, succeeded, until } from "../../contracts/store-contract.ts";
+import { storeContract } from "../../contracts/store-contract.ts";
+import { Recorder, put, reads, succeeded, until } from "../../contracts/store-steps.ts";
 import { EtcdCluster, platform } from "./etcd-cluster.ts";
 import type { EtcdTls } from "./etcd-cluster.ts";
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { Clock, Timer } from "../../../src/platform/platform.ts";
 import { realClock } from "../../../src/platform/clock.ts";
 import { MemoryStore } from "../../../src/platform/store/memory.ts";
-import { put, storeContract, succeeded } from "../../contracts/store-contract.ts";
+import { storeContract } from "../../contracts/store-contract.ts";
+import { put, succeeded } from "../../contracts/store-steps.ts";
 
 storeContract("the store in memory", async () => {
   const store = new MemoryStore({ clock: realClock(), latencyMs: () => Math.random() });
