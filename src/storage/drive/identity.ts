@@ -1,4 +1,5 @@
 import { assert } from "../../base/assert.ts";
+import { FormatError } from "../../base/bytes.ts";
 import type { Instance } from "../../base/ids.ts";
 import { FileError, type File, type Platform, type Timer } from "../../platform/platform.ts";
 import { SUPERBLOCK } from "./layout.ts";
@@ -42,7 +43,11 @@ export class DriveIdentity {
     });
     try {
       if (!(await file.lock())) throw new OpenError("drive-locked", `the drive in ${directory} is in use by another process`);
-      const found = await readSuperblock(file);
+      const found = await readSuperblock(file).catch((error: unknown) => {
+        // Written by a newer version: the drive is well, this software is not the right one for it.
+        if (error instanceof FormatError) throw new OpenError("configuration", `${directory}: ${error.message}`);
+        throw error;
+      });
       if (!found) throw new OpenError("drive-failed", `both copies of the superblock in ${directory} are damaged`);
       if (found.clusterId !== clusterId) throw new OpenError("configuration", `the drive in ${directory} belongs to another cluster (${found.clusterId})`);
       const identity = new DriveIdentity(platform, file, found, failed);

@@ -86,7 +86,7 @@ export class LocalDrive implements Drive {
   }
 
   /** R14: remembers the cluster store that this drive obeys; durable within about a second, never waited for. */
-  remember(storeId: string, revision: number, incarnation: number): void {
+  remember(storeId: string, revision: number, incarnation = this.#identity.current.incarnation): void {
     if (!this.#dead) this.#identity.remember(storeId, revision, incarnation);
   }
 

@@ -1,6 +1,6 @@
 import { FormatError } from "../../base/bytes.ts";
 import type { GroupId } from "../../base/ids.ts";
-import type { Platform } from "../../platform/platform.ts";
+import { FileError, type Platform } from "../../platform/platform.ts";
 import type { ExtentKey } from "../../wire/entry.ts";
 import { readNewestCheckpoint, writeCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import type { ExtentCache } from "./extent-cache.ts";
@@ -32,13 +32,14 @@ const COUNTED_AT_OPEN_MAX = 2048;
 const LISTS_MAX = 4;
 
 /**
- * Locks and opens a drive: checkpoint, index, replay. Throws `OpenError` for what an administrator has to solve; other
- * errors are the medium's (`FileError`) or bugs.
+ * Locks and opens a drive: checkpoint, index, replay. Throws `OpenError` for what an administrator has to solve, a failed
+ * medium included; anything else is a bug.
  */
 export async function openDrive(platform: Platform, options: OpenDriveOptions): Promise<LocalDrive> {
   const { directory } = options;
-  const identity = await DriveIdentity.claim(platform, directory, options.expectedClusterId, (error) => reportFailure(platform, directory, error));
+  let identity: DriveIdentity | null = null;
   try {
+    identity = await DriveIdentity.claim(platform, directory, options.expectedClusterId, (error) => reportFailure(platform, directory, error));
     const checkpoint = await loadCheckpoint(platform, directory, identity);
     const drive = new LocalDrive(platform, directory, identity, checkpoint.images, options.group);
     await listExtents(platform, drive.extentsOfDrive.cache);
@@ -46,21 +47,17 @@ export async function openDrive(platform: Platform, options: OpenDriveOptions): 
     await new Replay(platform, directory, identity, checkpoint, drive).run();
     return drive;
   } catch (error) {
-    await identity.close();
+    await identity?.close();
+    if (error instanceof FileError || error instanceof FormatError) throw new OpenError("drive-failed", `${directory}: ${error.message}`);
     throw error;
   }
 }
 
 async function loadCheckpoint(platform: Platform, directory: string, identity: DriveIdentity): Promise<Checkpoint> {
-  try {
-    const checkpoint = await readNewestCheckpoint(platform, directory);
-    if (!checkpoint) throw new OpenError("drive-failed", `the drive in ${directory} has lost its checkpoint`);
-    if (checkpoint.header.driveId !== identity.current.driveId) throw new OpenError("drive-failed", `the checkpoint in ${directory} belongs to another drive`);
-    return checkpoint;
-  } catch (error) {
-    if (error instanceof FormatError) throw new OpenError("drive-failed", error.message);
-    throw error;
-  }
+  const checkpoint = await readNewestCheckpoint(platform, directory);
+  if (!checkpoint) throw new OpenError("drive-failed", `the drive in ${directory} has lost its checkpoint`);
+  if (checkpoint.header.driveId !== identity.current.driveId) throw new OpenError("drive-failed", `the checkpoint in ${directory} belongs to another drive`);
+  return checkpoint;
 }
 
 async function listExtents(platform: Platform, cache: ExtentCache): Promise<void> {
