@@ -26,30 +26,36 @@ export class Writer {
     return this.#length;
   }
   u8(value: number): this {
-    this.#buffer.writeUInt8(value, this.#grow(1));
+    const at = this.#grow(1);
+    this.#buffer.writeUInt8(value, at);
     return this;
   }
   u16(value: number): this {
-    this.#buffer.writeUInt16LE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeUInt16LE(value, at);
     return this;
   }
   u32(value: number): this {
-    this.#buffer.writeUInt32LE(value >>> 0, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeUInt32LE(value >>> 0, at);
     return this;
   }
   u64(value: number): this {
     assert(Number.isSafeInteger(value) && value >= 0, `a u64 field holds a safe integer, not ${value}`);
-    writeU64(this.#buffer, value, this.#grow(8));
+    const at = this.#grow(8);
+    writeU64(this.#buffer, value, at);
     return this;
   }
   f64(value: number): this {
-    this.#buffer.writeDoubleLE(value, this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeDoubleLE(value, at);
     return this;
   }
   /** u32 length, then the bytes. */
   bytes(value: Uint8Array): this {
     this.u32(value.length);
-    this.#buffer.set(value, this.#grow(value.length));
+    const at = this.#grow(value.length);
+    this.#buffer.set(value, at);
     return this;
   }
   /** UTF-8 with a u32 length. */
@@ -76,6 +82,7 @@ export class Writer {
     const offset = this.#grow(bytes);
     return { buffer: this.#buffer, offset };
   }
+  /** Where `bytes` more may be written. Replaces the buffer: call it before naming `#buffer` in a statement. */
   #grow(bytes: number): number {
     const at = this.#length;
     if (at + bytes > this.#buffer.length) {

@@ -124,7 +124,7 @@ export class Connection implements SocketEvents, FramerEvents {
   place(header: Buffer): Buffer | null {
     if (this.#phase === "full") return this.session!.place(header);
     if (this.#phase === "settling") throw new ProtocolError("data before the login has been answered");
-    if (opcodeOf(header) !== LOGIN || header[4] !== 0) throw new ProtocolError("not an iSCSI login request");
+    if (opcodeOf(header) !== LOGIN) throw new ProtocolError("not an iSCSI login request");
     return null;
   }
 
@@ -158,6 +158,7 @@ export class Connection implements SocketEvents, FramerEvents {
       this.#enter("full");
       const { parameters } = result;
       this.#framer.dataBytesMax = TARGET_DATA_BYTES_MAX;
+      this.#framer.additionalHeaders = true;
       this.#framer.headerDigest = this.outbox.headerDigest = parameters.headerDigest;
       this.#framer.dataDigest = this.outbox.dataDigest = parameters.dataDigest;
     });

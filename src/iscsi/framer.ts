@@ -19,6 +19,8 @@ const NOTHING = Buffer.alloc(0);
 export class Framer {
   /** The longest data segment that is accepted, in bytes: what this side has declared. */
   dataBytesMax: number;
+  /** Whether additional headers may come: a login has none, and what begins like one with them is no iSCSI. */
+  additionalHeaders = false;
   headerDigest = false;
   dataDigest = false;
   readonly #events: FramerEvents;
@@ -70,6 +72,7 @@ export class Framer {
   }
 
   #headerBytes(additionalWords: number): number {
+    if (additionalWords > 0 && !this.additionalHeaders) throw new ProtocolError("additional headers before the login: not iSCSI");
     return HEADER_BYTES + additionalWords * 4 + (this.headerDigest ? DIGEST_BYTES : 0);
   }
 

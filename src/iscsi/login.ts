@@ -65,7 +65,7 @@ export interface LoginContext {
   readonly crypto: Crypto;
   readonly groupTag: number;
   readonly sessionExists: (tsih: number) => boolean;
-  readonly mayOpen: (initiatorName: string) => boolean;
+  readonly mayOpen: () => boolean;
 }
 
 class Refusal extends Error {
@@ -138,10 +138,12 @@ export class Login {
     if (this.#stage === "security") this.#authenticate(new Map(pairs), answers);
     for (const [key, value] of pairs) {
       if (key === "AuthMethod" || key.startsWith("CHAP_")) continue;
+      const answer = negotiate(key, value, this.#parameters, this.#discovery);
+      // A declaration has no answer, and some initiators repeat theirs in each stage.
+      if (answer === null) continue;
       if (this.#answered.has(key)) throw new ProtocolError(`${key} negotiated twice`);
       this.#answered.add(key);
-      const answer = negotiate(key, value, this.#parameters, this.#discovery);
-      if (answer !== null) answers.push([key, answer]);
+      answers.push([key, answer]);
     }
     if (this.#stage === "operational" && !this.#declared) {
       this.#declared = true;
@@ -189,7 +191,7 @@ export class Login {
       if (this.#host === null) throw new Refusal(AUTHORIZATION_FAILURE, "no host has this initiator name");
       answers.push(["TargetPortalGroupTag", String(groupTag)]);
     }
-    if (!mayOpen(name)) throw new Refusal(OUT_OF_RESOURCES, "too many sessions");
+    if (!mayOpen()) throw new Refusal(OUT_OF_RESOURCES, "the target is stopping");
     if (this.#stage === "operational" && this.#mustProve()) {
       throw new Refusal(AUTHENTICATION_FAILURE, "the host must authenticate with CHAP, and the initiator does not offer it");
     }

@@ -111,8 +111,9 @@ export class Tasks {
   }
 
   #fits(task: Task): boolean {
-    if (this.#heldBytes === 0) return true;
-    return this.#heldBytes + this.#context.queuedBytes() + heldBy(task) <= this.#context.shareBytes();
+    const held = this.#heldBytes + this.#context.queuedBytes();
+    // One that is alone may be larger than the share, or it would never run.
+    return held === 0 || held + heldBy(task) <= this.#context.shareBytes();
   }
 
   #start(task: Task): void {

@@ -58,22 +58,20 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
 }
 
 /** Follows the whole store from now on; resolves when the map holds a formed cluster. */
-function watchMap({ store, config, platform }: RoleContext, map: ClusterMap, changed: (keys: readonly string[]) => void): Promise<Watch> {
-  return new Promise((resolve) => {
-    let formed = false;
-    const apply = (keysChanged: readonly string[]): void => {
-      changed(keysChanged);
-      if (!map.cluster) return;
-      if (map.cluster.id !== config.clusterId) platform.fatal("store-mismatch", `the store is of cluster ${map.cluster.id}, this server's configuration of ${config.clusterId}`);
-      if (formed) return;
-      formed = true;
-      resolve(watch);
-    };
-    const watch = store.watch("", {
-      snapshot: (entries: readonly Versioned[], origin) => apply(map.snapshot(entries, origin.revision)),
-      changed: (changes, origin) => apply(map.changed(changes, origin.revision)),
-    });
+async function watchMap({ store, config, platform }: RoleContext, map: ClusterMap, changed: (keys: readonly string[]) => void): Promise<Watch> {
+  const formed = Promise.withResolvers<void>();
+  const apply = (keysChanged: readonly string[]): void => {
+    changed(keysChanged);
+    if (!map.cluster) return;
+    if (map.cluster.id !== config.clusterId) platform.fatal("store-mismatch", `the store is of cluster ${map.cluster.id}, this server's configuration of ${config.clusterId}`);
+    formed.resolve();
+  };
+  const watch = store.watch("", {
+    snapshot: (entries: readonly Versioned[], origin) => apply(map.snapshot(entries, origin.revision)),
+    changed: (changes, origin) => apply(map.changed(changes, origin.revision)),
   });
+  await formed.promise;
+  return watch;
 }
 
 /** The cluster key from its file; ends the process when it is not there. */

@@ -312,15 +312,16 @@ export class Gateway {
     const nowMs = this.platform.clock.nowMs();
     this.#arrivals.tick(nowMs);
     this.#sweep = this.platform.clock.timer(SWEEP_MS, () => this.#swept());
-    for (const piece of this.#pieces) {
-      if (piece.state === "free" || nowMs < piece.command.deadlineMs) continue;
-      piece.command.finish("unavailable");
-      this.#finishPiece(piece, "unavailable");
-    }
+    // Those that wait come first: room that comes free must not go to a command whose time is up.
     for (let at = this.#waitingHead; at < this.#waiting.length; at += 1) {
       const command = this.#waiting[at] as Command;
       if (nowMs < command.deadlineMs) break;
       command.finish("unavailable");
+    }
+    for (const piece of this.#pieces) {
+      if (piece.state === "free" || nowMs < piece.command.deadlineMs) continue;
+      piece.command.finish("unavailable");
+      this.#finishPiece(piece, "unavailable");
     }
     this.#pump();
     for (const [id, link] of this.#links) {

@@ -286,6 +286,7 @@ function readBlocks(r: Reader, data: Buffer): Blocks {
   const checksums = readChecksums(r);
   if (checksums.length !== range.count && checksums.length !== 0) throw new FormatError("not one checksum for each block");
   if (data.length !== 0 && data.length !== range.count * BLOCK_BYTES) throw new FormatError("data that does not fit its range");
+  if (data.length !== 0 && checksums.length === 0) throw new FormatError("data without checksums");
   if (data.length === 0 && checksums.some((sum) => sum !== 0)) throw new FormatError("checksums without data");
   return { range, version: exists ? version : null, checksums, data };
 }
