@@ -4,6 +4,7 @@ import { decodeLun } from "../scsi/report.ts";
 import { COMMANDS_CLEARED, DEVICE_RESET_OCCURRED, REPORTED_LUNS_CHANGED, type Sense } from "../scsi/sense.ts";
 import type { TargetPort } from "../scsi/unit.ts";
 import type { Access } from "./access.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 import type { LoginResult } from "./login.ts";
 import { Numbers } from "./numbers.ts";
 import type { Outbox } from "./outbox.ts";
@@ -57,6 +58,7 @@ export interface SessionContext {
   readonly device: DeviceServer;
   readonly port: TargetPort;
   readonly outbox: Outbox;
+  readonly buffers: BufferPool;
   readonly shareBytes: () => number;
   readonly queuedBytes: () => number;
   readonly written: () => void;
@@ -85,12 +87,13 @@ export class Session {
     this.login = login;
     this.tsih = tsih;
     this.#context = context;
-    const { access, device, port, outbox, shareBytes, queuedBytes, written, bug } = context;
+    const { access, device, port, outbox, buffers, shareBytes, queuedBytes, written, bug } = context;
     const { parameters, discovery, host } = login;
     const numbers = new Numbers(firstStatus, login.commandNumber);
     this.replies = new Replies(outbox, numbers, parameters);
     this.#nexus = new Nexus(port, discovery || host === null ? new Map() : access.luns(host.name));
-    this.tasks = new Tasks({ device, nexus: this.#nexus, replies: this.replies, parameters, shareBytes, queuedBytes, written, bug });
+    const { replies } = this;
+    this.tasks = new Tasks({ device, nexus: this.#nexus, replies, parameters, buffers, shareBytes, queuedBytes, written, bug });
     this.#text = new TextExchange({ access, outbox, numbers, parameters, discovery, known: host !== null });
   }
 

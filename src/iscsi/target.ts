@@ -3,6 +3,7 @@ import type { Listener, Platform, Socket, SocketEvents, Timer } from "../platfor
 import { DeviceServer } from "../scsi/device.ts";
 import type { TargetPort } from "../scsi/unit.ts";
 import type { Access, Portal } from "./access.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import { Connection } from "./connection.ts";
 import type { LoginResult } from "./login.ts";
 import { Session } from "./session.ts";
@@ -43,6 +44,7 @@ export class IscsiTarget {
   readonly #portal: Portal;
   readonly #port: TargetPort;
   readonly #device: DeviceServer;
+  readonly #buffers = new BufferPool();
   readonly #connections = new Set<Connection>();
   /** Open sessions by TSIH. */
   readonly #sessions = new Map<number, { readonly session: Session; readonly connection: Connection }>();
@@ -143,6 +145,7 @@ export class IscsiTarget {
       device: this.#device,
       port: this.#port,
       outbox: connection.outbox,
+      buffers: this.#buffers,
       shareBytes: () => this.#shareBytes(),
       queuedBytes: () => connection.socket.queuedBytes,
       written: connection.written,

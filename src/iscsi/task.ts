@@ -29,6 +29,8 @@ export class Task {
 
   // Data from the host.
   buffer: Buffer | null = null;
+  /** The buffer is from the pool. */
+  pooled = false;
   /** All below this offset is there; data comes in order. */
   receivedBytes = 0;
   /** Data comes without R2T up to here; 0 once that is over. */

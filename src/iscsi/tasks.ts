@@ -5,6 +5,7 @@ import { TRANSFER_LBAS_MAX } from "../scsi/limits.ts";
 import type { Nexus } from "../scsi/nexus.ts";
 import { decodeLun } from "../scsi/report.ts";
 import { check, invalidField, PROTOCOL_SERVICE_ERROR, type ScsiResult } from "../scsi/sense.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 import type { Parameters } from "./keys.ts";
 import {
   after,
@@ -37,6 +38,7 @@ export interface TasksContext {
   readonly nexus: Nexus;
   readonly replies: Replies;
   readonly parameters: Parameters;
+  readonly buffers: BufferPool;
   /** How many bytes the tasks of this session may hold, those that the socket still holds included. */
   readonly shareBytes: () => number;
   readonly queuedBytes: () => number;
@@ -106,7 +108,7 @@ export class Tasks {
     if (this.#waiting.length === 0 && this.#fits(task)) return this.#start(task);
     // Waiting tasks must hold only themselves, not all that was received with them.
     task.cdb = Buffer.from(task.cdb);
-    if (task.unsolicitedEnd > 0) task.buffer = grown(task, task.unsolicitedEnd);
+    if (task.unsolicitedEnd > 0) this.#grow(task, task.unsolicitedEnd);
     this.#waiting.push(task);
   }
 
@@ -121,7 +123,7 @@ export class Tasks {
     this.#heldBytes += heldBy(task);
     if (task.writes && task.receivedBytes < task.expectedBytes) {
       task.cdb = Buffer.from(task.cdb);
-      task.buffer = grown(task, task.expectedBytes);
+      this.#grow(task, task.expectedBytes);
       if (task.unsolicitedEnd === 0) this.#ask(task);
       return;
     }
@@ -191,6 +193,15 @@ export class Tasks {
     return header.readUInt32BE(AT_TRANSFER_TAG) === task.transferTag ? task : null;
   }
 
+  /** Makes the task's buffer `bytes` long, with what has come so far. */
+  #grow(task: Task, bytes: number): void {
+    if (task.buffer !== null && task.buffer.length >= bytes) return;
+    const buffer = this.#context.buffers.take(bytes);
+    task.buffer?.copy(buffer, 0, 0, task.receivedBytes);
+    task.buffer = buffer;
+    task.pooled = true;
+  }
+
   #run(task: Task): void {
     task.state = "running";
     if (task.damaged) return this.#end(task, check(PROTOCOL_SERVICE_ERROR));
@@ -211,6 +222,8 @@ export class Tasks {
   }
 
   #remove(task: Task): void {
+    // Into the buffer of one that still gathered, bytes of a PDU may be coming yet.
+    if (task.pooled && task.state === "running" && task.buffer !== null) this.#context.buffers.give(task.buffer);
     task.state = "ended";
     this.#byTag.delete(task.tag);
     if (task.admitted) this.#heldBytes -= heldBy(task);
@@ -254,10 +267,3 @@ function heldBy(task: Task): number {
   return Math.min(task.expectedBytes, TRANSFER_BYTES_MAX);
 }
 
-/** The task's buffer, made `bytes` long, with what has come so far. */
-function grown(task: Task, bytes: number): Buffer {
-  if (task.buffer !== null && task.buffer.length >= bytes) return task.buffer;
-  const buffer = Buffer.allocUnsafe(bytes);
-  task.buffer?.copy(buffer, 0, 0, task.receivedBytes);
-  return buffer;
-}

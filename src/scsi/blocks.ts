@@ -148,6 +148,11 @@ async function compareBlocks(request: Request, lba: number, count: number, compa
   return taken(wanted);
 }
 
+/** PRE-FETCH (10), (16): SBC-3 5.5, 5.6. Nothing is cached here, so that only the range is checked. */
+export function prefetch(request: Request): Answer {
+  return synchronizeCache(request);
+}
+
 /** SYNCHRONIZE CACHE (10), (16): SBC-3 5.25. There is no volatile cache; only the range is checked. */
 export function synchronizeCache(request: Request): Answer {
   const lba = lbaOf(request.cdb);

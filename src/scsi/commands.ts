@@ -1,4 +1,4 @@
-import { read, synchronizeCache, verify, write, writeAndVerify } from "./blocks.ts";
+import { prefetch, read, synchronizeCache, verify, write, writeAndVerify } from "./blocks.ts";
 import { cut, runInquiry } from "./inquiry.ts";
 import { modeSense } from "./mode.ts";
 import { unmap, writeSame } from "./provisioning.ts";
@@ -39,6 +39,7 @@ const COMMANDS: readonly Command[] = [
   command("2a 18 ff ff ff ff 00 ff ff 00", write),
   command("2e 12 ff ff ff ff 00 ff ff 00", writeAndVerify),
   command("2f 16 ff ff ff ff 00 ff ff 00", verify),
+  command("34 02 ff ff ff ff 00 ff ff 00", prefetch),
   command("35 06 ff ff ff ff 00 ff ff 00", synchronizeCache),
   command("41 08 ff ff ff ff 00 ff ff 00", writeSame),
   command("42 01 00 00 00 00 00 ff ff 00", unmap),
@@ -47,6 +48,7 @@ const COMMANDS: readonly Command[] = [
   command("8a 18 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", write),
   command("8e 12 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", writeAndVerify),
   command("8f 16 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", verify),
+  command("90 02 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", prefetch),
   command("91 06 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", synchronizeCache),
   command("93 09 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", writeSame),
   action(0x10, "9e 1f 00 00 00 00 00 00 00 00 ff ff ff ff 00 00", readCapacity16),
