@@ -6,6 +6,7 @@ import type { Clock, Platform, Random } from "./platform/platform.ts";
 import { StoreUnavailable, type ClusterStore } from "./platform/store.ts";
 import type { ServerConfig } from "./role/config.ts";
 import { formatDrive } from "./storage/drive/format.ts";
+import { CHECKPOINTS, EXTENTS, JOURNAL, PARKED, SUPERBLOCK } from "./storage/drive/layout.ts";
 
 /**
  * The steps by which a cluster comes to be; the trial takes them all on one machine, the console one server at a time. Each
@@ -15,7 +16,7 @@ const CLUSTER_KEY_BYTES = 32;
 const TOKEN_BYTES = 24;
 const STORE_RETRY_MS = 200;
 /** What a storage process makes in a drive's directory, besides what mkfs leaves there. */
-export const DRIVE_ENTRIES: readonly string[] = ["superblock", "journal", "extents", "checkpoints", "parked"];
+export const DRIVE_ENTRIES: readonly string[] = [SUPERBLOCK, `${SUPERBLOCK}.new`, JOURNAL, EXTENTS, CHECKPOINTS, PARKED];
 const LEFT_BY_MKFS = "lost+found";
 
 /** 32 hexadecimal digits. */

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { realProcesses } from "./platform/process.ts";
 import { realPlatform } from "./platform/real.ts";
 import { DRIVES_MAX, parseArguments, trialDirectory, type TrialArguments } from "./trial/options.ts";
-import { firstTaken, requestStatus } from "./trial/probe.ts";
+import { everyListening, firstTaken, requestStatus } from "./trial/probe.ts";
 import { withLock } from "./trial/lock.ts";
 import { describe, nextSteps, reportOf, statusOf } from "./trial/report.ts";
 import { down, killServer, putClusterHere, startOne, up, type TrialWorld } from "./trial/run.ts";
@@ -62,6 +62,7 @@ export function registerInsideCommands(program: Command): void {
   const answer = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
   inside.command("status <api>").action(async (api: string) => answer(await requestStatus(api, process.env["VIRTUSTOR_TOKEN"] ?? "")));
   inside.command("ports <address> <ports>").action(async (address: string, ports: string) => answer(await firstTaken(address, ports.split(",").map(Number))));
+  inside.command("listening <address> <ports>").action(async (address: string, ports: string) => answer(await everyListening(address, ports.split(",").map(Number))));
   inside.command("form <directory>").action(async (directory: string) => {
     await putClusterHere(realPlatform({ name: "trial", logLevel: "error" }), open({ dir: directory }));
     answer(null);

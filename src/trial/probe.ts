@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { request } from "node:http";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { realProcesses } from "../platform/process.ts";
 import { inNamespace } from "./processes.ts";
 
@@ -63,6 +63,29 @@ export async function firstTaken(address: string, ports: readonly number[]): Pro
     return `port ${port} on ${address} cannot be used: ${code}`;
   }
   return null;
+}
+
+/** Whether somebody listens on every one of `ports`. */
+export async function allListening(address: string, ports: readonly number[], netns: string | null): Promise<boolean> {
+  if (netns === null) return everyListening(address, ports);
+  return (await inside(netns, ["listening", address, ports.join(",")], "").catch(() => "false")).trim() === "true";
+}
+
+export async function everyListening(address: string, ports: readonly number[]): Promise<boolean> {
+  return (await Promise.all(ports.map((port) => tryConnect(address, port)))).every((connected) => connected);
+}
+
+function tryConnect(address: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port, timeout: ANSWER_WITHIN_MS });
+    const end = (connected: boolean): void => {
+      socket.destroy();
+      resolve(connected);
+    };
+    socket.once("connect", () => end(true));
+    socket.once("timeout", () => end(false));
+    socket.once("error", () => end(false));
+  });
 }
 
 function tryListen(address: string, port: number): Promise<string | null> {

@@ -6,7 +6,7 @@ import { realProcesses } from "../platform/process.ts";
 import { openStore } from "../role/context.ts";
 import { findProgram } from "../server/etcd-member.ts";
 import { assertSameOptions, portsOf, withDefaults, type TrialOptions } from "./options.ts";
-import { askStatus, inside, takenPort } from "./probe.ts";
+import { allListening, askStatus, inside, takenPort } from "./probe.ts";
 import { inNamespace, killGroup, pause, processesOf, startDetached, stopGroup } from "./processes.ts";
 import { groupOf, saveReport, statusOf, storeGroupOf, tokenOf, type TrialReport } from "./report.ts";
 import { Trial, TRIAL_GROUP_COUNT, type TrialServer } from "./state.ts";
@@ -17,6 +17,8 @@ const LOOK_EVERY_MS = 250;
 /** Long enough for each stage of a server's orderly stop to be cut short by its own supervisor. */
 const DOWN_WITHIN_MS = 45_000;
 const STORE_DOWN_WITHIN_MS = 5_000;
+/** How long health must last to be believed: more than a status takes from a process to the API. */
+const HEALTHY_FOR_MS = 1_500;
 /** A health that has not changed is said again this often, so that nobody thinks the command hangs. */
 const SAY_AGAIN_MS = 10_000;
 
@@ -52,6 +54,8 @@ export async function up(world: TrialWorld, directory: string, given: Partial<Tr
     progress(`starting ${server.name} on ${server.address}`);
   }
   await putCluster(world, trial, failures);
+  // Now already, so that an administrator can ask a cluster that does not become healthy what it lacks.
+  saveReport(trial);
   await waitUntilHealthy(world, trial, failures);
   return saveReport(trial);
 }
@@ -152,21 +156,32 @@ function patience({ clock }: Platform): () => boolean {
   return () => clock.nowMs() > deadlineMs;
 }
 
-/** Healthy means all of it: the cluster says so, and every server of the trial is up. */
+/**
+ * Healthy means all of it: every process listens, every server is up, and the cluster says so twice. After a cold start the store
+ * still holds for some seconds what processes that are gone had said of themselves, so its word alone is not enough.
+ */
 async function waitUntilHealthy(world: TrialWorld, trial: Trial, failures: readonly string[]): Promise<void> {
   const { clock } = world.platform;
   const deadlineMs = clock.nowMs() + HEALTHY_WITHIN_MS;
   let said = "";
   let saidMs = 0;
+  let healthySinceMs: number | null = null;
+  await waitUntilListening(world, trial, failures, deadlineMs);
   for (;;) {
     const status = await statusOf(trial);
     const servers = status === null ? 0 : status.servers.filter((server) => server.up).length;
     if (status?.health.state === "healthy" && servers === trial.options.servers) {
-      world.progress(`healthy: ${status.health.sentence}`);
-      return;
+      healthySinceMs ??= clock.nowMs();
+      if (clock.nowMs() - healthySinceMs >= HEALTHY_FOR_MS) {
+        world.progress(status.health.sentence);
+        return;
+      }
+      await pause(clock, LOOK_EVERY_MS);
+      continue;
     }
+    healthySinceMs = null;
     assertNoneFailed(failures);
-    const line = status === null ? "waiting for the API" : `${status.health.state}: ${status.health.sentence}`;
+    const line = status === null ? "waiting for the API" : status.health.sentence;
     const nowMs = clock.nowMs();
     if (line !== said || nowMs - saidMs > SAY_AGAIN_MS) {
       world.progress(line);
@@ -178,10 +193,26 @@ async function waitUntilHealthy(world: TrialWorld, trial: Trial, failures: reado
   }
 }
 
+async function waitUntilListening(world: TrialWorld, trial: Trial, failures: readonly string[], deadlineMs: number): Promise<void> {
+  world.progress("waiting for the processes");
+  for (const server of trial.servers) {
+    while (!(await allListening(server.address, rolePorts(trial.options), server.netns))) {
+      assertNoneFailed(failures);
+      if (world.platform.clock.nowMs() > deadlineMs) throw new Error(`not every process of ${server.name} listens; see ${server.directory}/log/`);
+      await pause(world.platform.clock, LOOK_EVERY_MS);
+    }
+  }
+}
+
+/** The ports of the roles: portal, API, one for each drive. */
+function rolePorts(options: TrialOptions): number[] {
+  const ports = portsOf(options.portBase);
+  return [ports.portal, ports.api, ...Array.from({ length: options.drives }, (_, index) => ports.drive(index))];
+}
+
 async function assertPortsFree(options: TrialOptions, servers: readonly { address: string; netns: string | null }[]): Promise<void> {
   const ports = portsOf(options.portBase);
-  const wanted = [ports.portal, ports.api, ...(options.store === "etcd" ? [ports.etcdClient, ports.etcdPeer] : [])];
-  for (let drive = 0; drive < options.drives; drive++) wanted.push(ports.drive(drive));
+  const wanted = [...rolePorts(options), ...(options.store === "etcd" ? [ports.etcdClient, ports.etcdPeer] : [])];
   for (const { address, netns } of servers) {
     const taken = await takenPort(address, wanted, netns);
     if (taken !== null) throw new Error(taken);

@@ -55,7 +55,8 @@ const DOORS: readonly (readonly [RegExp, string])[] = [
   [/\bMath\.random\b/, "Math.random"],
   [/\bcrypto\.randomUUID\b/, "crypto.randomUUID"],
   [/(?<![.\w])Bun\./, "Bun"],
-  [/(?<![.\w])fetch\(/, "fetch"],
+  // Not a method of that name, private or declared with its parameters' types.
+  [/(?<![.\w#])fetch\((?!\s*\w+\??\s*:|\s*\)\s*[:{])/, "fetch"],
   [/\bprocess\.env\b/, "process.env"],
 ];
 
