@@ -98,7 +98,8 @@ export class SimulatedDrive implements Drive {
     });
   }
   extents(): ExtentKey[] {
-    return [...this.medium.extents.values()].map(({ key }) => key);
+    const coming = [...this.#queues.keys()].filter((name) => !this.medium.extents.has(name)).map(keyOf);
+    return [...[...this.medium.extents.values()].map(({ key }) => key), ...coming];
   }
   park(group: GroupId, range: BlockRange, _why: string, ids: readonly EntryId[]): Promise<void> {
     return this.#inLine(range, () => void this.medium.parked.push({ group, range, ids }));
@@ -161,7 +162,6 @@ export class SimulatedDrive implements Drive {
   }
   #dropAll(group: GroupId, volume: ExtentKey | null, applied: (() => void) | null): void {
     const matches = (key: ExtentKey): boolean => (volume === null || key.volume === volume.volume) && this.#group(key) === group;
-    for (const name of this.#queues.keys()) if (!this.medium.extents.has(name)) this.#queue(keyOf(name), { change: () => matches(keyOf(name)) && this.medium.extents.delete(name), done: () => {} });
     const keys = this.extents().filter(matches);
     let left = keys.length;
     if (left === 0) return applied?.();
