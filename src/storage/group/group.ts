@@ -228,6 +228,12 @@ export class Group {
     this.#serving = null;
     const attempt = (this.#attempt += 1);
     const current = (): boolean => attempt === this.#attempt && this.#term === term;
+    const image = this.replica.image;
+    if (image && !sameId(image.log.last, this.replica.appended)) {
+      // The no-op of an earlier try in this epoch is on its way to the journal: it counts, so it must be durable here first.
+      this.#host.drive.append({ type: "committed", group: this.id, id: image.committed }, () => current() && this.#tryPeering());
+      return;
+    }
     new Peering(this.#host, term, this.replica, current, {
       lost: (drives) => this.#removeLost(drives),
       equal: () => this.#startServing(),
@@ -318,10 +324,10 @@ export class Group {
     const now = this.#host.clock.nowMs();
     const stalled = now - this.#lastTickMs > STALL_MS;
     this.#lastTickMs = now;
+    this.replica.saveCommitted();
     const term = this.#term;
     if (!term) return this.evaluate();
     for (const peer of term.peers.values()) if (!peer.channel || (!peer.tail && now - peer.fencedMs > FENCE_AGAIN_MS)) this.#fence(peer);
-    this.replica.saveCommitted();
     if (stalled) {
       for (const peer of term.peers.values()) peer.heardMs = Math.max(peer.heardMs, now - REPLICATE_TIMEOUT_MS / 2);
       return;
