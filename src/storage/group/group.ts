@@ -32,6 +32,14 @@ const MOVES: Record<GroupState, readonly GroupState[]> = {
 };
 /** A tick that comes this late means that this process stalled: silence of others proves nothing yet. */
 const STALL_MS = 1000;
+/** This replica's own journal has yet to catch up with what it appended. */
+const PEERING_AGAIN_MS = 10;
+/** No member is known to be whole: others may come back. */
+const NO_WHOLE_COPY_AGAIN_MS = 5000;
+/** A hand-over that cannot end its writes in this time is given up: a member that died must be removed first. */
+const HAND_OVER_MAX_MS = 1000;
+/** The commit point is made durable this often. */
+const SAVE_COMMITTED_MS = 1000;
 /** A fence without an answer (the other was proposing itself, say) is sent again. */
 const FENCE_AGAIN_MS = 500;
 /** R19: a process this young waits longer for the members of its groups: after a power loss all are on their way. */
@@ -60,6 +68,8 @@ export class Group {
   #unnamedSinceMs = Infinity;
   #damageReported = false;
   #retry: Timer | null = null;
+  #handingOverMs = 0;
+  #savedMs = 0;
 
   constructor(id: GroupId, host: GroupHost) {
     this.id = id;
@@ -223,9 +233,15 @@ export class Group {
   #tryPeering(): void {
     const term = this.#term;
     if (!term || this.#state !== "peering" || this.#changing || this.epoch !== term.epoch) return;
+    if (this.#serving) {
+      // A member came back while the no-op of R7e was under way: what the others told is no longer all they hold.
+      this.#serving.end();
+      this.#serving = null;
+      for (const peer of term.peers.values()) this.#fence(peer);
+      return;
+    }
     if (!term.members().every((peer) => peer.tail)) return;
-    this.#serving?.end();
-    this.#serving = null;
+    if (!this.replica.settled) return this.#retryPeering(PEERING_AGAIN_MS);
     const attempt = (this.#attempt += 1);
     const current = (): boolean => attempt === this.#attempt && this.#term === term;
     new Peering(this.#host, term, this.replica, current, {
@@ -242,14 +258,14 @@ export class Group {
     const heir = whole[0];
     if (heir === undefined) {
       this.#log.error("no copy of a group is known to be whole: it is not served; bring back the drives that are missing");
-      this.#retryPeering();
+      this.#retryPeering(NO_WHOLE_COPY_AGAIN_MS);
     } else if (lost.includes(this.#host.driveId)) this.changeConfig({ members: whole, primary: heir, primaryInstance: 0 as never }, "this drive lost data");
     else this.changeConfig({ members: whole }, "drives lost data");
   }
 
-  #retryPeering(): void {
+  #retryPeering(afterMs: number): void {
     this.#retry?.cancel();
-    this.#retry = this.#host.clock.timer(5000, () => this.#tryPeering());
+    this.#retry = this.#host.clock.timer(afterMs, () => this.#tryPeering());
   }
 
   #startServing(): void {
@@ -274,8 +290,8 @@ export class Group {
     term.pending = next;
     this.#log.info("changing a group's configuration", { why, epoch: next.epoch, primary: next.primary, members: next.members, learners: next.learners });
     void this.#host.writeConfig(this.id, term.revision, next).then(({ won, current }) => {
-      this.#changing = false;
       if (this.#term !== term) return;
+      this.#changing = false;
       if (!won || !current) return this.leave("the configuration was changed by somebody else");
       if (current.config.primary !== this.#host.driveId || !current.config.members.includes(this.#host.driveId)) return this.leave("handed over");
       assert(this.#state !== "handing-over", "R12: a hand-over ends with another primary");
@@ -289,6 +305,7 @@ export class Group {
   handOver(changes: Partial<GroupConfig>, why: string): void {
     if (this.#state !== "serving" || this.#changing) return;
     this.#enter("handing-over");
+    this.#handingOverMs = this.#host.clock.nowMs();
     this.#serving?.drain(() => {
       if (this.#state !== "handing-over" || this.changeConfig(changes, why)) return;
       this.#enter("serving");
@@ -318,13 +335,20 @@ export class Group {
     const now = this.#host.clock.nowMs();
     const stalled = now - this.#lastTickMs > STALL_MS;
     this.#lastTickMs = now;
+    if (now - this.#savedMs >= SAVE_COMMITTED_MS) {
+      this.#savedMs = now;
+      this.replica.saveCommitted();
+    }
     const term = this.#term;
     if (!term) return this.evaluate();
     for (const peer of term.peers.values()) if (!peer.channel || (!peer.tail && now - peer.fencedMs > FENCE_AGAIN_MS)) this.#fence(peer);
-    this.replica.saveCommitted();
     if (stalled) {
       for (const peer of term.peers.values()) peer.heardMs = Math.max(peer.heardMs, now - REPLICATE_TIMEOUT_MS / 2);
       return;
+    }
+    if (this.#state === "handing-over" && !this.#changing && now - this.#handingOverMs > HAND_OVER_MAX_MS) {
+      this.#enter("serving");
+      this.#serving?.reopen();
     }
     this.#shrink(term, now);
     if (this.#state === "serving") {

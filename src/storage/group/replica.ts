@@ -45,6 +45,10 @@ export class Replica {
   get appended(): EntryId {
     return this.#appended;
   }
+  /** Everything that was appended is durable. */
+  get settled(): boolean {
+    return sameId(this.#appended, this.image?.log.last ?? NO_ENTRY);
+  }
   /** The primary on this drive appends its own entries itself. */
   noteAppended(id: EntryId): void {
     this.#appended = id;
@@ -54,6 +58,7 @@ export class Replica {
   fenced(channel: Channel): void {
     this.#generation += 1;
     this.#stream = channel;
+    this.#appended = this.image?.log.last ?? NO_ENTRY;
     this.#dirty = null;
     this.#held = null;
   }

@@ -297,7 +297,6 @@ export class Serving {
     while (this.#leaseWaiters[0] && this.#leaseWaiters[0].untilMs < now) this.#leaseWaiters.shift()?.refuse();
     for (const recovery of this.#recoveries.values()) recovery.tick();
     for (const peer of this.term.peers.values()) this.peerReady(peer);
-    this.purgeDeleted();
   }
 
   // ---- leases (R2d) ----
