@@ -1,6 +1,7 @@
 import { BLOCKS_PER_EXTENT, BLOCK_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK } from "../../src/base/geometry.ts";
 import type { DriveId, Epoch, ExtentIndex, GroupId, Instance, VolumeId } from "../../src/base/ids.ts";
 import { ClusterMap } from "../../src/cluster/map.ts";
+import { keys } from "../../src/cluster/schema.ts";
 import { groupOf } from "../../src/cluster/placement.ts";
 import { blockChecksum } from "../../src/platform/checksum.ts";
 import type { BlockRange, ExtentKey } from "../../src/wire/entry.ts";
@@ -53,6 +54,7 @@ export class SimulatedGateway {
     this.#server = server;
     this.instance = instance as Instance;
     this.process = cluster.process(`gateway ${instance}`, server);
+    cluster.put(keys.upGateway(instance), { instance, server: "g", sinceMs: 0 });
     const store = new ProcessStore(cluster.store.client("admin"), this.process);
     store.watch("", {
       snapshot: (entries, { revision }) => this.#changed(this.#map.snapshot(entries, revision)),
