@@ -9,6 +9,7 @@ export class Faults {
   readonly #everyMs: number;
   readonly #names: readonly string[];
   readonly #servers: readonly string[];
+  readonly #places: readonly string[];
   readonly #wanted = new Map<number, readonly string[]>();
   #stopped = false;
 
@@ -18,6 +19,8 @@ export class Faults {
     this.#everyMs = everyMs;
     this.#names = [...cluster.hosts.keys()];
     this.#servers = [...new Set([...cluster.hosts.values()].map(({ server }) => server))];
+    // The gateways' server is cut off from others at times, and never fails itself.
+    this.#places = [...this.#servers, "g"];
     cluster.fate = () => storeFate(chance);
   }
 
