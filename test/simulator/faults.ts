@@ -72,7 +72,7 @@ export class Faults {
       cluster.stall(name);
       this.#later(100, chance.happens(0.5) ? 2500 : 10_000, () => cluster.resume(name));
     } else if (kind < 0.6) this.#cut();
-    else if (kind < 0.72) this.#partition(server, other);
+    else if (kind < 0.72) this.#partition(chance.pick(this.#places), other);
     else if (kind < 0.78) {
       const client = cluster.host(name).running?.client;
       cluster.note(`${name} does not reach the store`);

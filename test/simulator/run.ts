@@ -54,7 +54,7 @@ function tell(cluster: SimulatedCluster, workload: Workload, gateways: readonly 
   cluster.startAll();
   if (!time.until(() => cluster.groupIds.every((group) => cluster.serving(group).length === 1), 30_000)) cluster.fail("the groups do not begin to serve");
   workload.start();
-  const faults = new Faults(cluster, new Chance(seed, "faults"), chance.pick([700, 2500, 6000]));
+  const faults = new Faults(cluster, new Chance(seed, "faults"), chance.pick([150, 500, 1500, 4000]));
   faults.start();
   time.pass(faultyMs);
   faults.heal();
