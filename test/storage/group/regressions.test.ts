@@ -64,6 +64,30 @@ describe("a learner that has caught up", () => {
   });
 });
 
+describe("a drive whose joining is not settled", () => {
+  test("counts as a member when its channel breaks meanwhile, and can take over with everything acknowledged", () => {
+    const stage = new Stage();
+    stage.cluster.kill("b");
+    stage.until(() => stage.members().length === 1);
+    for (let block = 0; block < 300; block += 16) stage.write(stage.place(block));
+    stage.cluster.fate = ({ puts }, client) => (client === "a" && puts?.some(({ key, value }) => key.startsWith("pg/") && /"members":\["\w+","\w+"\]/.test(value)) ? { lateMs: 1000 } : "normal");
+    stage.cluster.start("b");
+    stage.until(() => stage.logged("a learner has caught up").length > 0);
+    const { network } = stage.cluster;
+    for (const end of [...network.ends]) if (end.self.kind === "drive" && end.peer.kind === "drive") network.cut(end);
+    const begun = Array.from({ length: 19 }, (_, i) => stage.begin(stage.place(i * 16)));
+    stage.until(() => stage.members().length === 2, 1500);
+    stage.pass(10);
+    stage.cluster.fate = () => "normal";
+    stage.cluster.kill("a", true);
+    stage.until(() => stage.serving()[0] === "b", 10_000);
+    stage.until(() => begun.every(({ result }) => result === "done"));
+    begun.forEach(({ value }, i) => expect(stage.read(stage.place(i * 16))[0]).toBe(value));
+    stage.cluster.start("a");
+    stage.whole();
+  });
+});
+
 describe("two learners", () => {
   test("are brought into sync by manifests at the same time", () => {
     const stage = new Stage(2);
