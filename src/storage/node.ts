@@ -11,7 +11,8 @@ import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelE
 import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
 import { Group } from "./group/group.ts";
-import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS, type GroupHost } from "./group/host.ts";
+import type { GroupHost } from "./group/host.ts";
+import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
 import { Registration } from "./registration.ts";
