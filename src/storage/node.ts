@@ -101,6 +101,11 @@ export class StorageNode {
     return extentGroup(this.#options.map, this.#factors, key);
   }
 
+  /** For tests and inspection. */
+  get groups(): ReadonlyMap<GroupId, Group> {
+    return this.#groups;
+  }
+
   // ---- channels that others dialled ----
 
   /** R18 and hello: dead or older instances stay out. */

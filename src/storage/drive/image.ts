@@ -65,6 +65,8 @@ export class ReplicaImage {
         return;
       case "caught-up":
         this.incomplete = false;
+        // The log was made to begin at or before the group's commit point.
+        this.committed = laterId(this.committed, this.log.base);
         this.diverged = [];
         this.reconciling = [];
         this.damaged = false;

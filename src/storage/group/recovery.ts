@@ -50,18 +50,20 @@ export class Recovery {
     assert(tail && image, "R9: catch-up begins with the learner's tail");
     const common = newestCommon(tail, image);
     const uncommitted = this.#serving.uncommitted.map(({ entry }) => entry).filter((entry) => compareIds(entry, image.log.last) > 0);
-    let entries: EntryHeader[] = [];
+    // The learner's log reaches back to the commit point at least: as a member it is asked for everything after it (R7).
+    const committed = this.#serving.committedNow();
+    const base = common && compareIds(common, committed) < 0 ? common : committed;
+    const entries = [...image.log.after(base), ...uncommitted];
     let dirty: BlockRange[] | null = null;
     if (common) {
-      entries = [...image.log.after(common), ...uncommitted];
+      const ours = entries.filter((entry) => compareIds(entry, common) > 0);
       const theirs = [...tail.entries.filter((entry) => compareIds(entry, common) > 0), ...tail.diverged, ...tail.reconciling];
-      dirty = wholeChunks([...entries, ...theirs], PIECE_BLOCKS_MAX);
+      dirty = wholeChunks([...ours, ...theirs], PIECE_BLOCKS_MAX);
     }
     host.log.info("bringing a learner into sync", { group: this.#serving.group, drive: peer.drive, from: common ? showId(common) : "manifests", ranges: dirty?.length });
     peer.acknowledged = last;
     peer.streaming = true;
-    const base = common ?? last;
-    term.ask(peer, (shared) => ({ ...shared, type: "catch-up", common: common ?? NO_ENTRY, base: common ? (entries[0]?.previous ?? common) : base, entries, dirty }), () => {});
+    term.ask(peer, (shared) => ({ ...shared, type: "catch-up", common: common ?? NO_ENTRY, base, entries, dirty }), () => {});
     if (dirty) this.#queue = dirty;
     else {
       this.#extents = host.extentsOf(this.#serving.group);
