@@ -140,7 +140,6 @@ export class SimulatedDrive implements Drive {
   }
 
   #commit(record: JournalRecord): void {
-    if (record.type === "forget") return void this.medium.images.delete(record.group);
     let image = this.medium.images.get(record.group);
     if (!image) this.medium.images.set(record.group, (image = new ReplicaImage(record.group)));
     image.reduce(record);

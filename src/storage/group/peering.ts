@@ -12,6 +12,8 @@ import type { PeerState, Term } from "./term.ts";
 export interface PeeringOutcome {
   /** R7b: these members lost acknowledged data. */
   lost(drives: readonly DriveId[]): void;
+  /** Content that reconcile needs could not be read: try again later. */
+  stuck(): void;
   /** R7e: all tails are equal and durable. */
   equal(): void;
 }
@@ -71,9 +73,12 @@ export class Peering {
     mark(() => {
       const pulled = adopter === this.#host.driveId ? Promise.resolve(true) : this.#pull(adopter, common, tail, ranges);
       void pulled.then((whole) => {
-        if (!this.#current() || !whole) return;
+        if (!this.#current()) return;
+        if (!whole) return this.#outcome.stuck();
         void this.#push(others, common, tail, ranges).then((pushed) => {
-          if (pushed && this.#current()) this.#outcome.equal();
+          if (!this.#current()) return;
+          if (pushed) this.#outcome.equal();
+          else this.#outcome.stuck();
         });
       });
     });

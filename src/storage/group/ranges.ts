@@ -17,7 +17,7 @@ export class RangeTable {
   admitWrite(range: BlockRange, admit: () => void): void {
     if (this.#gate) return void this.#gate.push(() => this.admitWrite(range, admit));
     const extent = this.#extent(range);
-    if (extent.locks.some((held) => overlaps(held, range)) || extent.waiting.some((waiter) => waiter.kind === "lock" && overlaps(waiter.range, range)))
+    if (extent.locks.some((held) => overlaps(held, range)) || extent.waiting.some((waiter) => waiter.kind !== "write" && overlaps(waiter.range, range)))
       return void extent.waiting.push({ kind: "write", range, run: admit });
     this.#drop(range, extent);
     admit();
@@ -121,7 +121,7 @@ export class RangeTable {
     const written = kind !== "write" && extent.writes.some((write) => overlaps(write, range));
     if (kind === "read") return written;
     if (written || extent.locks.some((held) => overlaps(held, range))) return true;
-    return extent.waiting.slice(0, position).some((before) => before.kind !== "read" && (kind === "lock" || before.kind === "lock") && overlaps(before.range, range));
+    return extent.waiting.slice(0, position).some((before) => (kind === "lock" || before.kind !== "write") && overlaps(before.range, range));
   }
 
   #checkIdle(): void {
