@@ -63,7 +63,7 @@ export class Recovery {
       const theirs = [...tail.entries.filter((entry) => compareIds(entry, common) > 0), ...tail.diverged, ...tail.reconciling];
       dirty = wholeChunks([...ours, ...theirs], PIECE_BLOCKS_MAX);
     }
-    host.log.info("bringing a learner into sync", { group: this.#serving.group, drive: peer.drive, from: common ? showId(common) : "manifests", ranges: dirty?.length });
+    this.#serving.log.info("bringing a learner into sync", { drive: peer.drive, from: common ? showId(common) : "manifests", ranges: dirty?.length });
     peer.streaming = true;
     term.ask(peer, (shared) => ({ ...shared, type: "catch-up", common: common ?? NO_ENTRY, base, entries, dirty }), () => {});
     if (dirty) this.#queue = [...dirty];

@@ -199,14 +199,19 @@ export class Replica {
   }
 
   #adopt(channel: Channel, message: Adopt): void {
-    this.adoptLog(message.common, message.entries, () => this.#settled(channel, message));
+    if (!this.adoptLog(message.common, message.entries, () => this.#settled(channel, message))) channel.close("an adopted log that does not fit this replica's");
   }
 
-  /** Replaces the log after `common`; entries that only this replica had are in the past (their content was parked). */
-  adoptLog(common: EntryId, entries: readonly EntryHeader[], durable: () => void): void {
+  /**
+   * Replaces the log after `common`; entries that only this replica had are in the past. False, and nothing is journalled, when
+   * the log does not have `common`: a record that cannot be applied would end every later start, too.
+   */
+  adoptLog(common: EntryId, entries: readonly EntryHeader[], durable: () => void): boolean {
+    if (!this.settled || !this.image?.log.contains(common)) return false;
     this.#dropPurged(entries.filter((entry) => entry.kind === "purge").map((entry) => entry.volume));
     this.#appended = entries.at(-1) ? { epoch: (entries.at(-1) as EntryHeader).epoch, seq: (entries.at(-1) as EntryHeader).seq } : common;
     this.#host.drive.append({ type: "adopt", group: this.#group, common, entries }, durable);
+    return true;
   }
 
   #fetch(channel: Channel, message: Fetch): void {
