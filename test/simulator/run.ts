@@ -1,3 +1,4 @@
+import { keys } from "../../src/cluster/schema.ts";
 import { Chance } from "./chance.ts";
 import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
 import { differences } from "./contents.ts";
@@ -75,7 +76,8 @@ function state(cluster: SimulatedCluster): string {
       const { epoch, primary, members, learners } = cluster.config(group);
       const names = (ids: readonly string[]): string => ids.map((id) => cluster.nameOf(id)).join(" ");
       const states = [...cluster.hosts].map(([name]) => `${name} ${cluster.group(name, group)?.state ?? "-"}`).join(", ");
-      return `group ${group}: epoch ${epoch}, primary ${cluster.nameOf(primary)}, members ${names(members)}, learners ${names(learners)}; ${states}`;
+      const plan = cluster.store.find(keys.groupPlan(group))?.value ?? "";
+      return `group ${group}: wanted ${plan.replace(/[0-9a-f]{16}/g, (id) => cluster.nameOf(id))}, epoch ${epoch}, primary ${cluster.nameOf(primary)}, members ${names(members)}, learners ${names(learners)}; ${states}`;
     })
     .join("\n");
 }
