@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { keys } from "../../../src/cluster/schema.ts";
 import { compareIds, NO_ENTRY, sameId } from "../../../src/wire/entry.ts";
 import { Stage } from "./stage.ts";
 
@@ -109,5 +110,21 @@ describe("two learners", () => {
     running?.drive.unhang();
     stage.whole();
     expect(stage.logged("manifests").length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe("a drive that restarts", () => {
+  test("stays registered although its last process's registration arrives late", () => {
+    const stage = new Stage();
+    stage.cluster.kill("b");
+    stage.cluster.fate = ({ puts }, client) => (client === "b" && puts?.some(({ key }) => key.startsWith("up/")) ? { lateMs: 900 } : "normal");
+    stage.cluster.start("b");
+    stage.pass(300);
+    stage.cluster.fate = () => "normal";
+    stage.cluster.restart("b");
+    stage.pass(10_000);
+    const { id, medium } = stage.cluster.host("b");
+    for (const key of [keys.upDrive(id), keys.drive(id)]) expect(JSON.parse(stage.cluster.store.find(key)?.value ?? "{}")).toMatchObject({ instance: medium.instance });
+    stage.whole();
   });
 });
