@@ -184,9 +184,12 @@ export class SimulatedCluster {
     this.host(name).running = null;
     if (published) this.publishDeath(name);
   }
-  publishDeath(name: string): void {
-    const { id, medium } = this.host(name);
-    this.put(keys.death(id), { instance: medium.instance, atMs: this.time.nowMs(), reason: "killed" });
+  publishDeath(name: string, instance = this.host(name).medium.instance): void {
+    const { id } = this.host(name);
+    const known = JSON.parse(this.store.find(keys.death(id))?.value ?? "{}") as { instance?: number };
+    if ((known.instance ?? 0) >= instance) return;
+    this.note(`${name}'s instance ${instance} is published dead`);
+    this.put(keys.death(id), { instance, atMs: this.time.nowMs(), reason: "killed" });
   }
   restart(name: string, published = false): void {
     this.kill(name, published);

@@ -92,14 +92,13 @@ export class Faults {
 
   #kill(name: string): void {
     const published = this.#chance.happens(0.5);
-    if (!this.#cluster.host(name).running) return;
+    const { running, medium } = this.#cluster.host(name);
+    if (!running) return;
+    const { instance } = medium;
     this.#cluster.kill(name);
-    if (published) this.#later(1, 100, () => this.#publish(name));
-    this.#later(published ? 100 : 20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
-  }
-  /** A supervisor publishes the death of the instance that ended, even when a newer one runs already. */
-  #publish(name: string): void {
-    if (this.#cluster.host(name).running === null) this.#cluster.publishDeath(name);
+    // The news may come when the next instance runs already.
+    if (published) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance));
+    this.#later(20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
   }
   #start(name: string): void {
     if (!this.#cluster.network.dark.has(this.#cluster.host(name).server)) this.#cluster.start(name);

@@ -25,7 +25,7 @@ export function runSeed(seed: number, verbose = false, faultyMs = 30_000): SeedR
   const cluster = makeCluster(seed, chance, verbose);
   const history = new History();
   const gateways = [1, 2].map((number) => new SimulatedGateway(cluster, "g", number, history));
-  const workload = new Workload(new Chance(seed, "workload"), gateways, slots(chance, [1, 2], 3, 14), chance.pick([30, 100, 400]));
+  const workload = new Workload(new Chance(seed, "workload"), gateways, slots(chance, [1, 2], 3, 14), chance.pick([30, 100, 200, 400]));
   try {
     tell(cluster, workload, gateways, chance, seed, faultyMs);
   } catch (error) {
