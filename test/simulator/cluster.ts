@@ -128,6 +128,13 @@ export class SimulatedCluster {
     this.note(`plan ${group}: ${wanted.join(" ")}`);
     this.put(keys.groupPlan(group), { wanted: wanted.map((name) => this.host(name).id) });
   }
+  /** R21, as management does it. */
+  deleteVolume(counter: number): void {
+    const id = counter as VolumeId;
+    this.note(`delete volume ${counter}`);
+    const tombstone = { id, name: `v${counter}`, factor: this.options.volumes[counter] ?? 1, lineage: id, deletedAtMs: this.time.nowMs() };
+    this.store.apply({ compares: [], puts: [{ key: keys.tombstone(id), value: JSON.stringify(tombstone) }], deletes: [keys.volume(id)] });
+  }
   get groupIds(): GroupId[] {
     return this.options.groups.map(({ factor, index }) => groupId(factor, index));
   }
@@ -190,6 +197,14 @@ export class SimulatedCluster {
     if ((known.instance ?? 0) >= instance) return;
     this.note(`${name}'s instance ${instance} is published dead`);
     this.put(keys.death(id), { instance, atMs: this.time.nowMs(), reason: "killed" });
+  }
+  /** SIGTERM, and the end soon after. */
+  stop(name: string): void {
+    const { running } = this.host(name);
+    if (!running) return;
+    this.note(`stop ${name}`);
+    running.process.happen(() => void running.node?.stop());
+    this.time.timer(50, () => this.host(name).running === running && this.kill(name));
   }
   restart(name: string, published = false): void {
     this.kill(name, published);

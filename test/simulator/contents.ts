@@ -1,4 +1,5 @@
 import type { GroupId } from "../../src/base/ids.ts";
+import { keys } from "../../src/cluster/schema.ts";
 import { compareIds, showId } from "../../src/wire/entry.ts";
 import type { SimulatedCluster, SimulatedHost } from "./cluster.ts";
 import { nameOf, type StoredExtent } from "./drive.ts";
@@ -27,6 +28,18 @@ export function differences(cluster: SimulatedCluster, group: GroupId): string[]
       const difference = compare(model.get(name), mine.get(name));
       if (difference) found.push(`extent ${name} of group ${group} on ${cluster.nameOf(first.id)} and ${cluster.nameOf(host.id)}: ${difference}`);
     }
+  }
+  return found;
+}
+
+/** Content on a drive that nobody wants there: of deleted volumes, and of groups that are whole without it. */
+export function strays(cluster: SimulatedCluster, name: string): string[] {
+  const { id, medium, running } = cluster.host(name);
+  const found: string[] = [];
+  for (const { key } of medium.extents.values()) {
+    const group = running?.node?.groupOf(key) ?? (0 as GroupId);
+    if (!cluster.store.find(keys.volume(key.volume))) found.push(`R21: ${name} still holds extent ${key.extent} of deleted volume ${key.volume}, group ${group}`);
+    else if (!cluster.config(group).members.includes(id)) found.push(`R12: ${name} still holds extent ${key.extent} of volume ${key.volume}, but is no member of group ${group}`);
   }
   return found;
 }

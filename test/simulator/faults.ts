@@ -65,7 +65,11 @@ export class Faults {
     const server = chance.pick(this.#servers);
     const other = chance.pick(this.#servers);
     const kind = chance.float();
-    if (kind < 0.25) this.#kill(name);
+    if (kind < 0.22) this.#kill(name);
+    else if (kind < 0.25) {
+      cluster.stop(name);
+      this.#later(60, 3000, () => this.#start(name));
+    }
     else if (kind < 0.29) this.#powerLoss();
     else if (kind < 0.33) this.#powerOff(server);
     else if (kind < 0.47) {

@@ -1,7 +1,7 @@
 import { keys } from "../../src/cluster/schema.ts";
 import { Chance } from "./chance.ts";
 import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
-import { differences } from "./contents.ts";
+import { differences, strays } from "./contents.ts";
 import { Faults } from "./faults.ts";
 import { SimulatedGateway } from "./gateway.ts";
 import { History } from "./history.ts";
@@ -9,6 +9,10 @@ import { slots, Workload } from "./workload.ts";
 
 /** After the last fault has ended everything is whole again within this. */
 const HEAL_MS = 60_000;
+/** By then drives that a group has left have dropped its data. */
+const FORGET_MS = 16_000;
+/** A volume that is deleted in the midst of it. */
+const DOOMED = 3;
 
 export interface SeedResult {
   readonly seed: number;
@@ -26,8 +30,10 @@ export function runSeed(seed: number, verbose = false, faultyMs = 30_000): SeedR
   const history = new History();
   const gateways = [1, 2].map((number) => new SimulatedGateway(cluster, "g", number, history));
   const workload = new Workload(new Chance(seed, "workload"), gateways, slots(chance, [1, 2], 3, 14), chance.pick([30, 100, 200, 400]));
+  const doomed = new Workload(new Chance(seed, "doomed"), gateways, slots(chance, [DOOMED], 3, 4), 100);
+  doomed.start();
   try {
-    tell(cluster, workload, gateways, chance, seed, faultyMs);
+    tell(cluster, workload, doomed, gateways, chance, seed, faultyMs);
   } catch (error) {
     if (cluster.failures.length === 0) cluster.failures.push(`${cluster.time.nowMs().toFixed(1)} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }
@@ -44,30 +50,40 @@ function makeCluster(seed: number, chance: Chance, verbose: boolean): SimulatedC
       const servers = chance.shuffled([...new Set(Object.values(drives))]).slice(0, factor + 1);
       groups.push({ factor, index, wanted: servers.map((server) => chance.pick(Object.keys(drives).filter((name) => drives[name] === server))) });
     }
-  const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: 2, volumes: { 1: 1, 2: 2 }, drift: true, verbose });
+  const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: 2, volumes: { 1: 1, 2: 2, [DOOMED]: 2 }, drift: true, verbose });
   const kept = chance.pick([4, 20, Infinity, Infinity]);
   for (const host of cluster.hosts.values()) host.medium.logEntriesKept = kept;
   return cluster;
 }
 
-function tell(cluster: SimulatedCluster, workload: Workload, gateways: readonly SimulatedGateway[], chance: Chance, seed: number, faultyMs: number): void {
+function tell(cluster: SimulatedCluster, workload: Workload, doomed: Workload, gateways: readonly SimulatedGateway[], chance: Chance, seed: number, faultyMs: number): void {
   const { time } = cluster;
   cluster.startAll();
   if (!time.until(() => cluster.groupIds.every((group) => cluster.serving(group).length === 1), 30_000)) cluster.fail("the groups do not begin to serve");
   workload.start();
   const faults = new Faults(cluster, new Chance(seed, "faults"), chance.pick([150, 500, 1500, 4000]));
   faults.start();
+  time.timer(chance.between(0, faultyMs), () => {
+    // R21: first nobody serves it any more, then it is deleted.
+    doomed.stop();
+    const when = (): void => (doomed.running === 0 ? cluster.deleteVolume(DOOMED) : void time.timer(50, when));
+    when();
+  });
   time.pass(faultyMs);
   faults.heal();
   if (chance.happens(0.5)) workload.stop();
   if (!time.until(() => cluster.whole(), HEAL_MS)) cluster.fail(`not whole ${HEAL_MS / 1000} s after healing: ${state(cluster)}`);
   workload.stop();
+  doomed.stop();
   if (!time.until(() => gateways.every((gateway) => gateway.openCount === 0), 20_000)) cluster.fail(`commands are not answered: ${gateways.map((gateway) => gateway.openCount).join(", ")}`);
   let read = false;
   workload.readAll(() => (read = true));
   if (!time.until(() => read, 20_000)) cluster.fail("not everything can be read");
-  time.pass(3000);
+  time.pass(FORGET_MS);
+  if (workload.refused.size > 0) cluster.fail(`commands are refused: ${[...workload.refused].join(", ")}`);
+  if (doomed.refused.size > 0) cluster.fail(`commands on the volume to be deleted are refused: ${[...doomed.refused].join(", ")}`);
   for (const group of cluster.groupIds) for (const difference of differences(cluster, group)) cluster.fail(difference);
+  for (const name of cluster.hosts.keys()) for (const stray of strays(cluster, name)) cluster.fail(stray);
 }
 
 function state(cluster: SimulatedCluster): string {

@@ -1,4 +1,5 @@
 import { BLOCKS_PER_EXTENT, SECTORS_PER_BLOCK } from "../../src/base/geometry.ts";
+import type { CommandResult } from "../../src/wire/messages.ts";
 import type { Chance } from "./chance.ts";
 import type { SimulatedGateway, Place } from "./gateway.ts";
 
@@ -39,8 +40,12 @@ export class Workload {
   readonly #slots: readonly { readonly slot: Slot; readonly writer: SimulatedGateway }[];
   readonly #gateways: readonly SimulatedGateway[];
   #stopped = false;
+  /** Commands that are not answered yet. */
+  running = 0;
   #pauseMs: number;
   done = 0;
+  /** Answers other than done. */
+  readonly refused = new Set<CommandResult>();
 
   constructor(chance: Chance, gateways: readonly SimulatedGateway[], all: readonly Slot[], pauseMs: number) {
     this.#chance = chance;
@@ -68,18 +73,24 @@ export class Workload {
         });
   }
 
+  #ended(result: CommandResult): void {
+    this.running -= 1;
+    this.done += 1;
+    if (result !== "done") this.refused.add(result);
+  }
   #later(gateway: SimulatedGateway, run: () => void): void {
     const chance = this.#chance;
     gateway.process.timer(chance.happens(0.2) ? 0 : chance.between(0, this.#pauseMs * 2), () => this.#stopped || run());
   }
   #write(slot: Slot, gateway: SimulatedGateway): void {
     const chance = this.#chance;
-    const again = (): void => {
-      this.done += 1;
+    const again = (result: CommandResult): void => {
+      this.#ended(result);
       this.#later(gateway, () => this.#write(slot, gateway));
     };
     const place = whole(slot);
     const kind = chance.float();
+    this.running += 1;
     if (kind < 0.08) return gateway.unmap(place, again);
     if (kind < 0.35) {
       const from = chance.below(place.sectors);
@@ -88,11 +99,12 @@ export class Workload {
   }
   #read(slot: Slot): void {
     const gateway = this.#chance.pick(this.#gateways);
-    this.#later(gateway, () =>
-      gateway.read(whole(slot), () => {
-        this.done += 1;
+    this.#later(gateway, () => {
+      this.running += 1;
+      gateway.read(whole(slot), (_values, result) => {
+        this.#ended(result);
         this.#read(slot);
-      }),
-    );
+      });
+    });
   }
 }
