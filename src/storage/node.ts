@@ -11,12 +11,16 @@ import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelE
 import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
 import { Group } from "./group/group.ts";
-import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS, type GroupHost } from "./group/host.ts";
+import type { GroupHost } from "./group/host.ts";
+import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
 import { Registration } from "./registration.ts";
 
 const TICK_MS = 100;
+/** R16: answers to a gateway's operations are kept this long after it was last seen alive; it gives up on commands earlier. */
+const GATEWAY_REMEMBERED_MS = 60_000;
+const FORGET_GATEWAYS_EVERY_MS = 10_000;
 /** Hand-overs of one drive are at least this far apart. */
 const HAND_OVER_EVERY_MS = 200;
 
@@ -78,6 +82,7 @@ export class StorageNode {
     };
     every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
     every(BEACON_MS, () => this.#sendBeacons());
+    every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
   }
 
   async stop(): Promise<void> {
@@ -207,6 +212,24 @@ export class StorageNode {
       if (kind === "death") this.#eachGroup((group) => group.evaluate());
       if (kind === "death") for (const channel of this.#accepted) if (channel.peer.kind === "gateway" && channel.peer.id === rest[0]) channel.close("this gateway was published dead");
       if (kind === "tombstone") this.#eachGroup((group) => group.serving?.purgeDeleted());
+    }
+  }
+
+  readonly #gatewaysGoneMs = new Map<Instance, number>();
+  #forgetGateways(): void {
+    const { drive, map, platform } = this.#options;
+    const now = platform.clock.nowMs();
+    const present = new Set<Instance>();
+    for (const image of drive.images.values()) for (const gateway of image.operations.keys()) present.add(gateway);
+    for (const gateway of this.#gatewaysGoneMs.keys()) if (!present.has(gateway)) this.#gatewaysGoneMs.delete(gateway);
+    for (const gateway of present) {
+      if (map.upGateways.has(gateway)) {
+        this.#gatewaysGoneMs.delete(gateway);
+        continue;
+      }
+      const goneMs = this.#gatewaysGoneMs.get(gateway) ?? now;
+      this.#gatewaysGoneMs.set(gateway, goneMs);
+      if (now - goneMs >= GATEWAY_REMEMBERED_MS) for (const image of drive.images.values()) image.forgetGateway(gateway);
     }
   }
 

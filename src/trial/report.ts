@@ -83,7 +83,7 @@ export async function statusOf(trial: Trial): Promise<Status | null> {
 
 export function describe(report: TrialReport, health: Status["health"] | null): string {
   const rows = report.servers.map(({ name, pids, portal, api }) => [name, pids.length > 0 ? "up" : "down", portal, api, pids.join(" ")]);
-  return [...table([["SERVER", "STATE", "PORTAL", "API", "PIDS"], ...rows]), `health: ${health === null ? "unknown (no server's API answers)" : `${health.state}: ${health.sentence}`}`].join("\n");
+  return [...table([["SERVER", "STATE", "PORTAL", "API", "PIDS"], ...rows]), `health: ${health === null ? "unknown (no server's API answers)" : health.sentence}`].join("\n");
 }
 
 /** What to try next, to be copied into a shell. `program` is how this executable was called. */

@@ -1,8 +1,7 @@
-import * as v from "valibot";
 import { FormatError, Reader, Writer } from "../base/bytes.ts";
 import { BLOCK_BYTES, BLOCKS_PER_EXTENT, EXTENT_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK, SECTORS_PER_EXTENT } from "../base/geometry.ts";
 import type { Epoch, GroupId, Instance, VolumeId } from "../base/ids.ts";
-import { groupConfig, type GroupConfig } from "../cluster/schema.ts";
+import { groupConfig, parseValue, type GroupConfig } from "../cluster/schema.ts";
 import * as e from "./entry.ts";
 import { COMMAND_RESULTS, type Blocks, type CommandResult, type Message, type Modifying } from "./messages.ts";
 
@@ -247,15 +246,11 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
 }
 
 function readConfig(r: Reader): GroupConfig {
-  const parsed = v.safeParse(groupConfig, parseJson(r.text(CONFIG_BYTES_MAX)));
-  if (!parsed.success) throw new FormatError("a config that is not valid");
-  return parsed.output;
-}
-function parseJson(text: string): unknown {
+  const text = r.text(CONFIG_BYTES_MAX);
   try {
-    return JSON.parse(text);
+    return parseValue(groupConfig, "pg", text);
   } catch {
-    throw new FormatError("a config that is not JSON");
+    throw new FormatError("a config that is not valid");
   }
 }
 function readResult(r: Reader): CommandResult {

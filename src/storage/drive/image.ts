@@ -87,6 +87,11 @@ export class ReplicaImage {
     }
   }
 
+  /** R16: a gateway that has been dead for long asks nothing again. */
+  forgetGateway(gateway: Instance): void {
+    this.operations.delete(gateway);
+  }
+
   operationResults(): OperationResult[] {
     return [...this.operations].flatMap(([gateway, results]) => [...results].map(([operation, result]) => ({ gateway, operation, result })));
   }
@@ -116,7 +121,7 @@ export class ReplicaImage {
   #catchUp(common: EntryId, base: EntryId, entries: readonly EntryHeader[]): void {
     const own = this.log.after(common);
     this.log = new EntryLog(base, [...entries]);
-    const strangers = own.filter((entry) => !this.log.contains(entry) && !this.diverged.some((known) => sameId(known, entry)));
+    const strangers = own.filter((entry) => compareIds(entry, this.committed) > 0 && !this.log.contains(entry) && !this.diverged.some((known) => sameId(known, entry)));
     this.diverged = [...this.diverged, ...strangers];
     this.incompleteThrough = common;
     this.incomplete = true;

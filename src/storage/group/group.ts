@@ -4,10 +4,14 @@ import { groupName, type GroupConfig } from "../../cluster/schema.ts";
 import type { Log, Timer } from "../../platform/platform.ts";
 import { NO_ENTRY, sameId, showId, type EntryId } from "../../wire/entry.ts";
 import type { Channel, Fence, Message, Read, Unmap, Write } from "../../wire/messages.ts";
-import { BOOT_WAIT_MS, GRACE_MS, REPLICATE_TIMEOUT_MS, type GroupHost, type StoredConfig } from "./host.ts";
+import { Forgetting } from "./forget.ts";
+import type { GroupHost, StoredConfig } from "./host.ts";
+import { everWritten, mayPropose } from "./propose.ts";
+import * as times from "./times.ts";
 import { Peering } from "./peering.ts";
 import { enact } from "./plan.ts";
 import { Replica } from "./replica.ts";
+import { refuseCommand } from "./refuse.ts";
 import { Serving } from "./serving.ts";
 import { Term, type PeerState } from "./term.ts";
 
@@ -30,22 +34,13 @@ const MOVES: Record<GroupState, readonly GroupState[]> = {
   serving: ["handing-over", "following"],
   "handing-over": ["serving", "following"],
 };
-/** A tick that comes this late means that this process stalled: silence of others proves nothing yet. */
-const STALL_MS = 1000;
-/** A fence without an answer (the other was proposing itself, say) is sent again. */
-const FENCE_AGAIN_MS = 500;
-/** R19: a process this young waits longer for the members of its groups: after a power loss all are on their way. */
-const YOUNG_MS = 10_000;
-const YOUNG_PATIENCE_MS = 5000;
-/** A replica that the config no longer names is dropped only after it was seen so for this long (R12). */
-const FORGET_AFTER_MS = 10_000;
-
 /** One placement group on one drive: replica always, primary at times. Events in, effects through the host. */
 export class Group {
   readonly id: GroupId;
   readonly #host: GroupHost;
   readonly #log: Log;
   readonly replica: Replica;
+  readonly #forgetting: Forgetting;
   #state: GroupState = "following";
   #term: Term | null = null;
   #serving: Serving | null = null;
@@ -57,18 +52,19 @@ export class Group {
   #changing = false;
   #lastTickMs: number;
   readonly #madeMs: number;
-  #unnamedSinceMs = Infinity;
-  #damageReported = false;
   #retry: Timer | null = null;
+  #handingOverMs = 0;
+  #savedMs = 0;
 
   constructor(id: GroupId, host: GroupHost) {
     this.id = id;
     this.#host = host;
     this.#log = host.log.child({ group: groupName(id) });
     this.replica = new Replica(id, host);
+    this.#forgetting = new Forgetting(host, this.replica, this.#log);
     this.#lastTickMs = host.clock.nowMs();
     this.#madeMs = this.#lastTickMs;
-    this.#promiseUntilMs = this.#lastTickMs + GRACE_MS;
+    this.#promiseUntilMs = this.#lastTickMs + times.GRACE_MS;
   }
 
   get state(): GroupState {
@@ -100,33 +96,11 @@ export class Group {
     }
     if (this.#state !== "following" || this.#reading) return;
     if (this.#mayPropose(hint.config)) this.#check();
-    else this.#considerForgetting(hint.config);
+    else this.#forgetting.consider(hint.config, () => this.#state === "following" && !this.#reading);
   }
 
-  /** R5, R6, R19: whether this replica should become primary, judged by a config that may be old. */
   #mayPropose(config: GroupConfig): boolean {
-    const image = this.replica.image;
-    if (!config.members.includes(this.#host.driveId) || config.epoch < this.epoch) return false;
-    if (image && (image.damaged || image.incomplete)) {
-      if (!this.#damageReported && image.damaged) this.#log.error("this drive lost acknowledged data of a group and waits for another copy", { last: showId(image.log.last) });
-      this.#damageReported = true;
-      return false;
-    }
-    // R6; also when this very process has left and nobody took over: it begins again like a restarted one.
-    if (config.primary === this.#host.driveId) return true;
-    if (!this.#everWritten()) return false;
-    if (config.primaryInstance !== 0 && this.#host.deadInstance(config.primary) >= config.primaryInstance) return true;
-    const now = this.#host.clock.nowMs();
-    return now >= this.#promiseUntilMs && now >= BOOT_WAIT_MS;
-  }
-
-  /**
-   * A member that remembers no entry cannot tell a group that was never written from one whose data this drive lost: it never
-   * goes on alone, neither by proposing itself nor by removing others before they have told what they hold.
-   */
-  #everWritten(): boolean {
-    const last = this.replica.image?.log.last;
-    return last !== undefined && !sameId(last, NO_ENTRY);
+    return mayPropose(this.#host, this.replica.image, config, this.#promiseUntilMs);
   }
 
   /** R5: reads the store before anything else; what it says is judged again when it is there. */
@@ -156,7 +130,7 @@ export class Group {
     void this.#host.writeConfig(this.id, revision, proposed).then(({ won, current }) => {
       assert(this.#state === "proposing", "a proposal ends in its own state");
       if (!won || !current) {
-        this.#promiseUntilMs = this.#host.clock.nowMs() + GRACE_MS;
+        this.#promiseUntilMs = this.#host.clock.nowMs() + times.GRACE_MS;
         return this.#enter("following");
       }
       this.#becomePrimary(current);
@@ -192,17 +166,8 @@ export class Group {
 
   #fence(peer: PeerState): void {
     const term = this.#term as Term;
-    const channel = this.#host.channelTo(peer.drive);
-    if (!channel || this.epoch !== term.epoch) return;
-    term.lost(peer);
-    peer.channel = channel;
-    peer.fencedMs = this.#host.clock.nowMs();
-    // R18: every member refuses the frames of instances that were acted on as dead, before it reports its tail.
-    const dead = [...this.#host.refused()].map(([id, instance]) => ({ id, instance }));
-    term.ask(peer, (shared) => ({ ...shared, type: "fence", config: term.config, dead }), (answer) => {
-      if (answer.type !== "tail") return;
-      peer.tail = answer;
-      peer.heardMs = this.#host.clock.nowMs();
+    if (this.epoch !== term.epoch) return;
+    term.fence(peer, () => {
       if (this.#serving && this.#state !== "peering") this.#serving.peerReady(peer);
       else this.#tryPeering();
     });
@@ -223,9 +188,15 @@ export class Group {
   #tryPeering(): void {
     const term = this.#term;
     if (!term || this.#state !== "peering" || this.#changing || this.epoch !== term.epoch) return;
+    if (this.#serving) {
+      // A member came back while the no-op of R7e was under way: what the others told is no longer all they hold.
+      this.#serving.end();
+      this.#serving = null;
+      for (const peer of term.peers.values()) this.#fence(peer);
+      return;
+    }
     if (!term.members().every((peer) => peer.tail)) return;
-    this.#serving?.end();
-    this.#serving = null;
+    if (!this.replica.settled) return this.#retryPeering(times.PEERING_AGAIN_MS);
     const attempt = (this.#attempt += 1);
     const current = (): boolean => attempt === this.#attempt && this.#term === term;
     new Peering(this.#host, term, this.replica, current, {
@@ -242,14 +213,14 @@ export class Group {
     const heir = whole[0];
     if (heir === undefined) {
       this.#log.error("no copy of a group is known to be whole: it is not served; bring back the drives that are missing");
-      this.#retryPeering();
+      this.#retryPeering(times.NO_WHOLE_COPY_AGAIN_MS);
     } else if (lost.includes(this.#host.driveId)) this.changeConfig({ members: whole, primary: heir, primaryInstance: 0 as never }, "this drive lost data");
     else this.changeConfig({ members: whole }, "drives lost data");
   }
 
-  #retryPeering(): void {
+  #retryPeering(afterMs: number): void {
     this.#retry?.cancel();
-    this.#retry = this.#host.clock.timer(5000, () => this.#tryPeering());
+    this.#retry = this.#host.clock.timer(afterMs, () => this.#tryPeering());
   }
 
   #startServing(): void {
@@ -274,8 +245,8 @@ export class Group {
     term.pending = next;
     this.#log.info("changing a group's configuration", { why, epoch: next.epoch, primary: next.primary, members: next.members, learners: next.learners });
     void this.#host.writeConfig(this.id, term.revision, next).then(({ won, current }) => {
-      this.#changing = false;
       if (this.#term !== term) return;
+      this.#changing = false;
       if (!won || !current) return this.leave("the configuration was changed by somebody else");
       if (current.config.primary !== this.#host.driveId || !current.config.members.includes(this.#host.driveId)) return this.leave("handed over");
       assert(this.#state !== "handing-over", "R12: a hand-over ends with another primary");
@@ -289,6 +260,7 @@ export class Group {
   handOver(changes: Partial<GroupConfig>, why: string): void {
     if (this.#state !== "serving" || this.#changing) return;
     this.#enter("handing-over");
+    this.#handingOverMs = this.#host.clock.nowMs();
     this.#serving?.drain(() => {
       if (this.#state !== "handing-over" || this.changeConfig(changes, why)) return;
       this.#enter("serving");
@@ -306,7 +278,7 @@ export class Group {
     this.#serving = null;
     this.#term = null;
     this.#changing = false;
-    this.#promiseUntilMs = this.#host.clock.nowMs() + GRACE_MS;
+    this.#promiseUntilMs = this.#host.clock.nowMs() + times.GRACE_MS;
     this.#enter("following");
     serving?.end();
     this.#host.changed();
@@ -316,15 +288,22 @@ export class Group {
 
   tick(): void {
     const now = this.#host.clock.nowMs();
-    const stalled = now - this.#lastTickMs > STALL_MS;
+    const stalled = now - this.#lastTickMs > times.STALL_MS;
     this.#lastTickMs = now;
+    if (now - this.#savedMs >= times.SAVE_COMMITTED_MS) {
+      this.#savedMs = now;
+      this.replica.saveCommitted();
+    }
     const term = this.#term;
     if (!term) return this.evaluate();
-    for (const peer of term.peers.values()) if (!peer.channel || (!peer.tail && now - peer.fencedMs > FENCE_AGAIN_MS)) this.#fence(peer);
-    this.replica.saveCommitted();
+    for (const peer of term.peers.values()) if (!peer.channel || (!peer.tail && now - peer.fencedMs > times.FENCE_AGAIN_MS)) this.#fence(peer);
     if (stalled) {
-      for (const peer of term.peers.values()) peer.heardMs = Math.max(peer.heardMs, now - REPLICATE_TIMEOUT_MS / 2);
+      for (const peer of term.peers.values()) peer.heardMs = Math.max(peer.heardMs, now - times.REPLICATE_TIMEOUT_MS / 2);
       return;
+    }
+    if (this.#state === "handing-over" && !this.#changing && now - this.#handingOverMs > times.HAND_OVER_MAX_MS) {
+      this.#enter("serving");
+      this.#serving?.reopen();
     }
     this.#shrink(term, now);
     if (this.#state === "serving") {
@@ -337,37 +316,12 @@ export class Group {
   /** R4: members that are silent or do not acknowledge leave the configuration. */
   #shrink(term: Term, now: number): void {
     if (this.#changing || this.#state === "handing-over" || this.epoch !== term.epoch) return;
-    if (this.#state === "peering" && !this.#everWritten()) return;
-    const patience = this.#state === "peering" && now - this.#madeMs < YOUNG_MS ? YOUNG_PATIENCE_MS : REPLICATE_TIMEOUT_MS;
-    const silent = term.members().filter((peer) => now - peer.heardMs > patience || now - peer.owedSinceMs > patience);
+    if (this.#state === "peering" && !everWritten(this.replica.image)) return;
+    const young = this.#state === "peering" && now - this.#madeMs < times.YOUNG_MS;
+    const silent = term.silentMembers(young ? times.YOUNG_PATIENCE_MS : times.REPLICATE_TIMEOUT_MS);
     if (silent.length === 0) return;
     const members = term.config.members.filter((drive) => !silent.some((peer) => peer.drive === drive));
     this.changeConfig({ members }, "a member is silent or does not acknowledge");
-  }
-
-  /** R12: data that the configuration no longer names is dropped only when the group is whole without it. */
-  #considerForgetting(config: GroupConfig): void {
-    const self = this.#host.driveId;
-    const plan = this.#host.plan(this.id);
-    const whole = plan && plan.wanted.every((drive) => config.members.includes(drive)) && config.learners.length === 0;
-    const named = config.members.includes(self) || config.learners.includes(self) || plan?.wanted.includes(self);
-    if (!this.replica.image || named || !whole) {
-      this.#unnamedSinceMs = Infinity;
-      return;
-    }
-    const now = this.#host.clock.nowMs();
-    this.#unnamedSinceMs = Math.min(this.#unnamedSinceMs, now);
-    if (now - this.#unnamedSinceMs < FORGET_AFTER_MS || this.#reading) return;
-    this.#reading = true;
-    void this.#host.readConfig(this.id).then((stored) => {
-      this.#reading = false;
-      const current = stored?.config;
-      if (!current || this.#state !== "following" || current.epoch !== config.epoch || !this.replica.image) return;
-      this.#unnamedSinceMs = Infinity;
-      this.#log.info("dropping a group's data: the group is whole on other drives", { members: current.members });
-      this.replica.unfence();
-      this.#host.drive.append({ type: "forget", group: this.id });
-    });
   }
 
   // ---- messages ----
@@ -375,34 +329,15 @@ export class Group {
   /** From a primary (or one that thinks it is) on a channel that it dialled. */
   fromPrimary(channel: Channel, message: Message): void {
     if (message.type === "fence") return this.#fenced(channel, message);
-    const image = this.replica.image;
-    if (!image?.config) return;
-    if (message.epoch < image.epoch) return this.#host.send(channel, { type: "stale-epoch", group: this.id, epoch: image.epoch, tag: message.tag, config: image.config });
-    if (message.epoch !== image.epoch || this.#state !== "following" || !this.replica.streamsOn(channel)) return;
-    switch (message.type) {
-      case "replicate":
-      case "catch-up":
-      case "manifest":
-      case "copy":
-      case "caught-up":
-        return this.replica.receive(channel, message);
-      case "mark":
-        return this.replica.mark(channel, message);
-      case "adopt":
-        return this.replica.adopt(channel, message);
-      case "fetch":
-        return this.replica.fetch(channel, message);
-      default:
-        return channel.close(`a ${message.type} message is not for a replica`);
-    }
+    this.replica.obey(channel, message, this.#state === "following");
   }
 
   #fenced(channel: Channel, message: Fence): void {
     const { config } = message;
     const image = this.replica.image;
-    if (image?.config && message.epoch < image.epoch) return this.#host.send(channel, { type: "stale-epoch", group: this.id, epoch: image.epoch, tag: message.tag, config: image.config });
-    if (image && image.incarnation !== 0 && config.incarnation !== image.incarnation) return channel.close("a fence of another incarnation");
-    if (config.epoch !== message.epoch || config.primary !== channel.peer.id || config.primaryInstance !== channel.peer.instance) return channel.close("a fence that its sender may not send");
+    if (this.replica.refusesEpoch(channel, message)) return;
+    const wrong = this.replica.fenceError(channel, message);
+    if (wrong) return channel.close(wrong);
     if (!config.members.includes(this.#host.driveId) && !config.learners.includes(this.#host.driveId)) return;
     // R3c, and for a primary: only a higher epoch ends what this replica itself is about.
     const own = this.#term?.epoch ?? (this.#state === "proposing" ? this.epoch : (-1 as Epoch));
@@ -410,25 +345,16 @@ export class Group {
     if (this.#state === "proposing") return;
     if (this.#term) this.leave("fenced by a primary of a higher epoch");
     for (const { id, instance } of message.dead) this.#host.refuseInstance(id as DriveId, instance);
-    this.#promiseUntilMs = this.#host.clock.nowMs() + GRACE_MS;
+    this.#promiseUntilMs = this.#host.clock.nowMs() + times.GRACE_MS;
     this.replica.unfence();
     const attempt = (this.#attempt += 1);
     const answer = (): void => {
       if (attempt !== this.#attempt || this.#state !== "following") return;
       this.replica.fenced(channel);
-      this.#sendTail(channel, message);
+      this.replica.sendTail(channel, message);
     };
     if (image?.config && image.epoch === config.epoch) this.#host.drive.append({ type: "committed", group: this.id, id: image.committed }, answer);
     else this.#host.drive.append({ type: "config", group: this.id, config }, answer);
-  }
-
-  /** R7a: only what is durable counts, and the epoch is durable before it. */
-  #sendTail(channel: Channel, { tag, epoch }: Fence): void {
-    const image = this.replica.image;
-    assert(image && image.epoch === epoch, "R7a: the epoch is journalled before the tail is sent");
-    const { damaged, incomplete, completeThrough, committed, log, diverged, reconciling } = image;
-    const entries = log.after(committed);
-    this.#host.send(channel, { type: "tail", group: this.id, epoch, tag, damaged, incomplete, completeThrough, committed, base: log.base, last: log.last, entries, diverged, reconciling });
   }
 
   /** R3b, R3c: true = the beacon is confirmed, and nobody is proposed for the grace from now on. */
@@ -438,7 +364,7 @@ export class Group {
     if (epoch < config.epoch) return "stale";
     if (epoch !== config.epoch || this.#state !== "following" || config.primary !== channel.peer.id || config.primaryInstance !== channel.peer.instance) return "ignored";
     if (!this.replica.streamsOn(channel)) return "ignored";
-    this.#promiseUntilMs = this.#host.clock.nowMs() + GRACE_MS;
+    this.#promiseUntilMs = this.#host.clock.nowMs() + times.GRACE_MS;
     this.replica.noteCommitted(committed);
     return "confirmed";
   }
@@ -446,11 +372,7 @@ export class Group {
   /** R3a: `sentMs` is when the confirmed beacon was sent. */
   leaseConfirmed(drive: DriveId, epoch: Epoch, sentMs: number, leaseUntilMs: number): void {
     const term = this.#term;
-    const peer = term?.peers.get(drive);
-    if (!term || !peer || epoch !== term.epoch) return;
-    peer.heardMs = Math.max(peer.heardMs, sentMs);
-    peer.leaseUntilMs = Math.max(peer.leaseUntilMs, leaseUntilMs);
-    this.#serving?.leasesRenewed();
+    if (term?.leaseConfirmed(drive, epoch, sentMs, leaseUntilMs)) this.#serving?.leasesRenewed();
   }
 
   /** An answer from a replica on the channel that this process dialled. */
@@ -469,10 +391,7 @@ export class Group {
 
   command(channel: Channel, message: Read | Write | Unmap): void {
     if (this.#state === "serving" && this.#serving) return this.#serving.command(channel, message);
-    const clock = this.#host.clock.nowMs();
-    const shared = { group: this.id, epoch: this.epoch, tag: message.tag, result: "not-primary" as const, clock };
-    if (message.type === "read") this.#host.send(channel, { ...shared, type: "read-done", checksums: new Uint32Array(0), data: Buffer.alloc(0) });
-    else this.#host.send(channel, { ...shared, type: "done" });
+    refuseCommand(this.#host, channel, message, this.epoch);
   }
 
   #enter(state: GroupState): void {

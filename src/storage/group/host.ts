@@ -1,21 +1,9 @@
-import { assert } from "../../base/assert.ts";
 import type { DriveId, GroupId, Instance, VolumeId } from "../../base/ids.ts";
 import type { GroupConfig, GroupPlan } from "../../cluster/schema.ts";
 import type { Clock, Log, Random } from "../../platform/platform.ts";
 import type { Channel, Message } from "../../wire/messages.ts";
 import type { ExtentKey } from "../../wire/entry.ts";
 import type { Drive } from "../drive/drive.ts";
-
-/** protocol, Times. */
-export const BEACON_MS = 500;
-export const LEASE_MS = 2000;
-export const REPLICATE_TIMEOUT_MS = 1500;
-export const GRACE_MS = 3000;
-/** A1: clocks of two servers advance at rates within this. */
-const DRIFT = 0.01;
-assert(LEASE_MS * (1 + DRIFT) < GRACE_MS * (1 - DRIFT), "A1: a lease ends before the grace that it relies on");
-/** R19: after the machine's boot, so that normally both copies of a group are back before one goes on alone. */
-export const BOOT_WAIT_MS = 15000;
 
 /** What a group needs of the process that it lives in. All calls return at once; answers come as events or callbacks. */
 export interface GroupHost {

@@ -1,3 +1,4 @@
+import { assert } from "../../base/assert.ts";
 import { BLOCK_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK } from "../../base/geometry.ts";
 import { blockChecksum } from "../../platform/checksum.ts";
 import type { BlockRange } from "../../wire/entry.ts";
@@ -27,4 +28,20 @@ export async function mergeWrite(drive: Drive, range: BlockRange, write: Write):
   for (const index of partial)
     checksums[index] = blockChecksum(data.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES), range.lineage, blockNumber(range.extent, range.first + index));
   return { data, checksums };
+}
+
+/** I7: what the gateway computed is what has arrived. Parts of blocks are covered over their bytes that are here. */
+export function writeIntact({ key, firstSector, sectorCount, checksums, data }: Write): boolean {
+  let sector = firstSector;
+  let offset = 0;
+  for (const checksum of checksums) {
+    const block = Math.floor(sector / SECTORS_PER_BLOCK);
+    const end = Math.min((block + 1) * SECTORS_PER_BLOCK, firstSector + sectorCount);
+    const bytes = (end - sector) * SECTOR_BYTES;
+    assert(bytes <= BLOCK_BYTES, "a piece lies in one block");
+    if (blockChecksum(data.subarray(offset, offset + bytes), key.lineage, blockNumber(key.extent, block)) !== checksum) return false;
+    offset += bytes;
+    sector = end;
+  }
+  return true;
 }

@@ -1,8 +1,9 @@
-import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
+import { assert } from "../../base/assert.ts";
+import { BLOCK_BYTES, BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
 import type { ExtentIndex, VolumeId } from "../../base/ids.ts";
 import { blockChecksum } from "../../platform/checksum.ts";
 import { compareIds, laterId, NO_ENTRY, overlaps, sameId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
-import { compareExtents, type Adopt, type CatchUp, type CaughtUp, type Channel, type Copy, type Fetch, type Manifest, type Mark, type Message, type Replicate } from "../../wire/messages.ts";
+import { compareExtents, type Adopt, type CatchUp, type CaughtUp, type Channel, type Copy, type Fence, type Fetch, type Manifest, type Mark, type Message, type Replicate } from "../../wire/messages.ts";
 import { ReplicaImage } from "../drive/image.ts";
 import type { GroupId } from "../../base/ids.ts";
 import { Dirty } from "./dirty.ts";
@@ -45,6 +46,10 @@ export class Replica {
   get appended(): EntryId {
     return this.#appended;
   }
+  /** Everything that was appended is durable. */
+  get settled(): boolean {
+    return sameId(this.#appended, this.image?.log.last ?? NO_ENTRY);
+  }
   /** The primary on this drive appends its own entries itself. */
   noteAppended(id: EntryId): void {
     this.#appended = id;
@@ -54,6 +59,7 @@ export class Replica {
   fenced(channel: Channel): void {
     this.#generation += 1;
     this.#stream = channel;
+    this.#appended = this.image?.log.last ?? NO_ENTRY;
     this.#dirty = null;
     this.#held = null;
   }
@@ -68,8 +74,54 @@ export class Replica {
     return this.#stream === channel;
   }
 
-  receive(channel: Channel, message: Replicate | CatchUp | Manifest | Copy | CaughtUp): void {
-    if (this.#stream !== channel) return;
+  /** Why its sender may not send this fence; null = it may. */
+  fenceError(channel: Channel, { config, epoch }: Fence): string | null {
+    const image = this.image;
+    if (image && image.incarnation !== 0 && config.incarnation !== image.incarnation) return "a fence of another incarnation";
+    const own = config.epoch === epoch && config.primary === channel.peer.id && config.primaryInstance === channel.peer.instance;
+    return own ? null : "a fence that its sender may not send";
+  }
+
+  /** R7a: only what is durable counts, and the epoch is durable before it. */
+  sendTail(channel: Channel, { tag, epoch }: Fence): void {
+    const image = this.image;
+    assert(image && image.epoch === epoch, "R7a: the epoch is journalled before the tail is sent");
+    const { damaged, incomplete, completeThrough, committed, log, diverged, reconciling } = image;
+    const entries = log.after(committed);
+    this.#host.send(channel, { type: "tail", group: this.#group, epoch, tag, damaged, incomplete, completeThrough, committed, base: log.base, last: log.last, entries, diverged, reconciling });
+  }
+
+  /** True = the message is of a lower epoch: its sender is told so, and nothing changes. */
+  refusesEpoch(channel: Channel, message: Message): boolean {
+    const image = this.image;
+    if (!image?.config || message.epoch >= image.epoch) return false;
+    this.#host.send(channel, { type: "stale-epoch", group: this.#group, epoch: image.epoch, tag: message.tag, config: image.config });
+    return true;
+  }
+
+  /** What a primary asks, fences aside. `following`: this drive is not about to become, or is, primary itself (R3c). */
+  obey(channel: Channel, message: Message, following: boolean): void {
+    if (!this.image?.config || this.refusesEpoch(channel, message)) return;
+    if (message.epoch !== this.image.epoch || !following || this.#stream !== channel) return;
+    switch (message.type) {
+      case "replicate":
+      case "catch-up":
+      case "manifest":
+      case "copy":
+      case "caught-up":
+        return this.#receive(channel, message);
+      case "mark":
+        return this.#mark(channel, message);
+      case "adopt":
+        return this.#adopt(channel, message);
+      case "fetch":
+        return this.#fetch(channel, message);
+      default:
+        return channel.close(`a ${message.type} message is not for a replica`);
+    }
+  }
+
+  #receive(channel: Channel, message: Replicate | CatchUp | Manifest | Copy | CaughtUp): void {
     if (this.#held) {
       if (this.#held.length >= HELD_MAX) return channel.close("the stream runs over its bound while a manifest is compared");
       this.#held.push(() => this.#next(channel, message));
@@ -136,11 +188,11 @@ export class Replica {
 
   // ---- reconcile (R7d) ----
 
-  mark(channel: Channel, message: Mark): void {
+  #mark(channel: Channel, message: Mark): void {
     this.#host.drive.append({ type: "mark", group: this.#group, ranges: message.ranges }, () => this.#settled(channel, message));
   }
 
-  adopt(channel: Channel, message: Adopt): void {
+  #adopt(channel: Channel, message: Adopt): void {
     this.adoptLog(message.common, message.entries, () => this.#settled(channel, message));
   }
 
@@ -151,7 +203,7 @@ export class Replica {
     this.#host.drive.append({ type: "adopt", group: this.#group, common, entries }, durable);
   }
 
-  fetch(channel: Channel, message: Fetch): void {
+  #fetch(channel: Channel, message: Fetch): void {
     const { group, epoch, tag, range } = message;
     void this.#host.drive.read(range).then((read) => {
       const blocks = read.ok
@@ -288,4 +340,3 @@ export function copyIntact(range: BlockRange, checksums: Uint32Array, data: Buff
 export function blockNumber(extent: ExtentIndex, block: number): number {
   return extent * BLOCKS_PER_EXTENT + block;
 }
-export const CHUNK_BLOCKS = BLOCKS_PER_CHUNK;

@@ -1,23 +1,18 @@
 import { assert } from "../../base/assert.ts";
-import { BLOCK_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK } from "../../base/geometry.ts";
+import { SECTORS_PER_BLOCK } from "../../base/geometry.ts";
 import type { DriveId, GroupId, Instance, VolumeId } from "../../base/ids.ts";
 import type { Log } from "../../platform/platform.ts";
-import { blockChecksum } from "../../platform/checksum.ts";
 import { compareIds, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type EntryKind } from "../../wire/entry.ts";
 import type { Channel, CommandResult, Gap, Modifying, Read, Replicated, Unmap, Write } from "../../wire/messages.ts";
 import type { OperationResult } from "../drive/records.ts";
 import type { Group } from "./group.ts";
 import type { GroupHost } from "./host.ts";
-import { mergeWrite } from "./merge.ts";
+import { LeaseWaiters } from "./leases.ts";
+import { mergeWrite, writeIntact } from "./merge.ts";
 import { RangeTable } from "./ranges.ts";
 import { Recovery } from "./recovery.ts";
-import { blockNumber, type Replica } from "./replica.ts";
+import type { Replica } from "./replica.ts";
 import type { PeerState, Term } from "./term.ts";
-
-/** How long a read waits for leases before its gateway is told to look for another primary. */
-const LEASE_WAIT_MS = 5000;
-/** Commands that wait for leases; a gateway's own bound keeps it from ever being reached by one. */
-const LEASE_WAITERS_MAX = 4096;
 
 /** An entry from its assignment until every member has it and it is applied here. */
 interface InFlight {
@@ -50,7 +45,7 @@ export class Serving {
   readonly #owner: Group;
   readonly #recoveries = new Map<DriveId, Recovery>();
   readonly #operations = new Map<string, Operation>();
-  readonly #leaseWaiters: { untilMs: number; run: () => void; refuse: () => void }[] = [];
+  readonly #leases: LeaseWaiters;
   /** Not yet on every required member, oldest first. */
   #uncommitted: InFlight[] = [];
   #unappliedCount = 0;
@@ -68,6 +63,7 @@ export class Serving {
     this.log = log;
     this.#owner = owner;
     this.#last = replica.appended;
+    this.#leases = new LeaseWaiters(host.clock, term);
   }
 
   get last(): EntryId {
@@ -289,28 +285,21 @@ export class Serving {
     for (const recovery of this.#recoveries.values()) recovery.abort();
     this.#recoveries.clear();
     for (const operation of [...this.#operations.values()]) this.#answerOperation(operation, "not-primary");
-    for (const waiter of this.#leaseWaiters.splice(0)) waiter.refuse();
+    this.#leases.refuseAll();
   }
 
   tick(): void {
-    const now = this.host.clock.nowMs();
-    while (this.#leaseWaiters[0] && this.#leaseWaiters[0].untilMs < now) this.#leaseWaiters.shift()?.refuse();
+    this.#leases.expire();
     for (const recovery of this.#recoveries.values()) recovery.tick();
     for (const peer of this.term.peers.values()) this.peerReady(peer);
-    this.purgeDeleted();
   }
 
-  // ---- leases (R2d) ----
-
-  /** I4: a valid lease from every other required member, by the clock read now. */
   hasLeases(): boolean {
-    const now = this.host.clock.nowMs();
-    return this.term.required().every((peer) => peer.leaseUntilMs > now);
+    return this.#leases.valid();
   }
   leasesRenewed(): void {
     this.#maybeBegin();
-    if (this.#leaseWaiters.length === 0 || !this.hasLeases()) return;
-    for (const waiter of this.#leaseWaiters.splice(0)) waiter.run();
+    this.#leases.renewed();
   }
 
   // ---- commands ----
@@ -334,23 +323,15 @@ export class Serving {
           this.log.error("a block does not match its checksum; the read is answered with a medium error", { ...message.range, badBlocks: read.badBlocks });
           return this.#readDone(channel, message, "medium-error");
         }
-        this.#underLease(
+        this.#leases.run(
           () => {
-            assert(this.#open, "I4: only an open primary answers reads");
+            if (!this.#open) return this.#readDone(channel, message, "not-primary");
             this.host.send(channel, { type: "read-done", group: this.group, epoch: this.term.epoch, tag: message.tag, result: "done", clock: this.host.clock.nowMs(), checksums: read.checksums, data: read.data });
           },
           () => this.#readDone(channel, message, "not-primary"),
         );
       });
     });
-  }
-
-  /** R2d: the clock is read when the data is in hand, and nothing is awaited between the check and the reply. */
-  #underLease(run: () => void, refuse: () => void): void {
-    if (this.hasLeases()) return run();
-    if (this.#leaseWaiters.length >= LEASE_WAITERS_MAX) return refuse();
-    const guarded = (): void => (this.#open ? run() : refuse());
-    this.#leaseWaiters.push({ untilMs: this.host.clock.nowMs() + LEASE_WAIT_MS, run: guarded, refuse });
   }
 
   #modify(channel: Channel, message: Write | Unmap): void {
@@ -405,20 +386,4 @@ export class Serving {
     const inFlight = this.#uncommitted.filter(({ entry }) => entry.gateway !== 0).map(({ entry }) => ({ gateway: entry.gateway, operation: entry.operation, result: entry.result }));
     return [...(this.replica.image?.operationResults() ?? []), ...inFlight];
   }
-}
-
-/** I7: what the gateway computed is what has arrived. Parts of blocks are covered over their bytes that are here. */
-function writeIntact({ key, firstSector, sectorCount, checksums, data }: Write): boolean {
-  let sector = firstSector;
-  let offset = 0;
-  for (const checksum of checksums) {
-    const block = Math.floor(sector / SECTORS_PER_BLOCK);
-    const end = Math.min((block + 1) * SECTORS_PER_BLOCK, firstSector + sectorCount);
-    const bytes = (end - sector) * SECTOR_BYTES;
-    assert(bytes <= BLOCK_BYTES, "a piece lies in one block");
-    if (blockChecksum(data.subarray(offset, offset + bytes), key.lineage, blockNumber(key.extent, block)) !== checksum) return false;
-    offset += bytes;
-    sector = end;
-  }
-  return true;
 }

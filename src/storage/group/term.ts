@@ -92,6 +92,38 @@ export class Term {
     return [...drives].flatMap((drive) => this.peers.get(drive) ?? []);
   }
 
+  /** R7a: sends this epoch's config on the channel that is up; `answered` is called with the peer's tail in place. */
+  fence(peer: PeerState, answered: () => void): void {
+    const channel = this.#host.channelTo(peer.drive);
+    if (!channel) return;
+    this.lost(peer);
+    peer.channel = channel;
+    peer.fencedMs = this.#host.clock.nowMs();
+    // R18: every member refuses the frames of instances that were acted on as dead, before it reports its tail.
+    const dead = [...this.#host.refused()].map(([id, instance]) => ({ id, instance }));
+    this.ask(peer, (shared) => ({ ...shared, type: "fence", config: this.config, dead }), (answer) => {
+      if (answer.type !== "tail") return;
+      peer.tail = answer;
+      peer.heardMs = this.#host.clock.nowMs();
+      answered();
+    });
+  }
+
+  /** R3a, R3e: leases are of one epoch. */
+  leaseConfirmed(drive: DriveId, epoch: Epoch, sentMs: number, leaseUntilMs: number): boolean {
+    const peer = this.peers.get(drive);
+    if (!peer || epoch !== this.epoch) return false;
+    peer.heardMs = Math.max(peer.heardMs, sentMs);
+    peer.leaseUntilMs = Math.max(peer.leaseUntilMs, leaseUntilMs);
+    return true;
+  }
+
+  /** R4: members that have confirmed or acknowledged nothing for longer than `patienceMs`. */
+  silentMembers(patienceMs: number): PeerState[] {
+    const now = this.#host.clock.nowMs();
+    return this.members().filter((peer) => now - peer.heardMs > patienceMs || now - peer.owedSinceMs > patienceMs);
+  }
+
   /** Sends a request of this epoch; `answer` is called at most once, and never after the epoch, the channel or the term ended. */
   ask(peer: PeerState, make: (common: { group: GroupId; epoch: Epoch; tag: number }) => Message, answer: (message: Message) => void): void {
     if (!peer.channel) return;
