@@ -48,7 +48,7 @@ const VERIFY_DEPTH = 8;
  * under way at a time, and a write is retried until it is acknowledged, so that every outcome can be decided.
  */
 export class Verifier {
-  readonly ledger: Ledger;
+  ledger: Ledger;
   readonly #options: VerifierOptions;
   readonly #seed: number;
   readonly #paths: readonly Paths[];
@@ -76,6 +76,13 @@ export class Verifier {
       const first = index % options.urls.length;
       return new Paths([...options.urls.slice(first), ...options.urls.slice(0, first)], { ...options, queueDepth: options.depth ?? 8 });
     });
+  }
+
+  /** Another client that goes on where this one, stopped, has ended. */
+  successor(urls: readonly string[] = this.#options.urls): Verifier {
+    const next = new Verifier({ ...this.#options, urls, seed: this.#seed });
+    next.ledger = this.ledger;
+    return next;
   }
 
   start(): void {
