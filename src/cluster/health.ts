@@ -59,10 +59,10 @@ export interface Health {
 
 /**
  * The cluster's health as this copy of the map shows it. Pure. `read-only` is not judged yet.
- * `nowMs` is wall-clock time, milliseconds since 1970.
+ * `nowMs` is wall-clock time, milliseconds since 1970. With `pauses`, a group that has paused only just now is settling.
  */
-export function health(map: ClusterMap, nowMs: number): Health {
-  const facts = gatherFacts(map);
+export function health(map: ClusterMap, nowMs: number, pauses: Pauses | null = null): Health {
+  const facts = gatherFacts(map, pauses);
   const state = judge(facts);
   return { state, sentence: describeHealth(state, facts), details: { ...facts, atMs: nowMs } };
 }
@@ -84,6 +84,27 @@ function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** A hand-over or a restarted primary pauses a group for less than this; hosts wait through it and nobody need be told. */
+const SHORT_PAUSE_MS = 2000;
+
+/** Remembers when each group last served, for a viewer that looks at health at least every second. */
+export class Pauses {
+  readonly #servedMs = new Map<GroupId, number>();
+  /** Since an arbitrary moment; never jumps. */
+  readonly #nowMs: () => number;
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+  isShort(group: GroupId, state: GroupState): boolean {
+    const now = this.#nowMs();
+    if (state === "serving" || state === "settling") {
+      this.#servedMs.set(group, now);
+      return false;
+    }
+    return now - (this.#servedMs.get(group) ?? -Infinity) < SHORT_PAUSE_MS;
+  }
+}
+
 function judge(facts: HealthFacts): HealthState {
   const { groups } = facts;
   if (!facts.formed || groups.total === 0) return "unavailable";
@@ -92,14 +113,14 @@ function judge(facts: HealthFacts): HealthState {
   return whole && facts.serversDown.length === 0 && facts.drivesDown.length === 0 ? "healthy" : "degraded";
 }
 
-function gatherFacts(map: ClusterMap): HealthFacts {
+function gatherFacts(map: ClusterMap, pauses: Pauses | null): HealthFacts {
   const serversDown = [...map.servers.keys()].filter((name) => !serverIsUp(map, name)).sort();
   const drivesDown = [...map.drives.values()]
     .filter((drive) => !driveIsUp(map, drive.id) && !serversDown.includes(drive.server))
     .map(({ id, server }) => ({ id, server }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
   const lastCopyServers = new Set<ServerName>();
-  const groups = countGroups(map, lastCopyServers);
+  const groups = countGroups(map, lastCopyServers, pauses);
   const factors = [...map.pools.values()].map((pool) => pool.factor);
   return {
     formed: map.cluster !== null,
@@ -113,7 +134,7 @@ function gatherFacts(map: ClusterMap): HealthFacts {
   };
 }
 
-function countGroups(map: ClusterMap, lastCopyServers: Set<ServerName>): GroupCounts {
+function countGroups(map: ClusterMap, lastCopyServers: Set<ServerName>, pauses: Pauses | null): GroupCounts {
   const states: Record<GroupState, number> = { serving: 0, settling: 0, starting: 0, peering: 0, waiting: 0, unserved: 0 };
   const told = observedGroups(map);
   let total = 0, missing = 0, short = 0, shortByMax = 0, recovering = 0, recoveryCopiedBytes = 0, recoveryRemainingBytes = 0;
@@ -127,7 +148,8 @@ function countGroups(map: ClusterMap, lastCopyServers: Set<ServerName>): GroupCo
         continue;
       }
       const word = told.get(config.primary)?.get(id);
-      states[groupState(map, config, word)]++;
+      const state = groupState(map, config, word);
+      states[pauses?.isShort(id, state) ? "settling" : state]++;
       const living = config.members.filter((drive) => driveIsUp(map, drive));
       const lacking = pool.factor + 1 - living.length;
       if (lacking > 0) {

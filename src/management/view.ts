@@ -1,4 +1,4 @@
-import { health, withSilentStore, type Health } from "../cluster/health.ts";
+import { health, Pauses, withSilentStore, type Health } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
@@ -6,6 +6,7 @@ import type { ClusterStore, Watch } from "../platform/store.ts";
 
 /** A watch does not tell when the store falls silent, so it is asked this often. */
 const PROBE_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 500;
 /** Longer than an election of the store and one failed probe, so that neither alarms anybody. */
 const SILENT_AFTER_MS = 6_000;
 
@@ -18,12 +19,15 @@ export class ClusterView {
   #ready = false;
   #answeredAtMs: number;
   #probe: Timer | null = null;
+  readonly #pauses: Pauses;
+  #look: Timer | null = null;
   #closed = false;
 
   constructor(platform: Platform, store: ClusterStore) {
     this.#platform = platform;
     this.#store = store;
     this.#answeredAtMs = platform.clock.nowMs();
+    this.#pauses = new Pauses(() => platform.clock.nowMs());
     this.#watch = store.watch("", {
       snapshot: (entries, origin) => {
         this.map.snapshot(entries, origin.revision);
@@ -36,6 +40,7 @@ export class ClusterView {
       },
     });
     this.#scheduleProbe();
+    this.#scheduleLook();
   }
 
   /** Whether the map has been read at all. */
@@ -52,18 +57,27 @@ export class ClusterView {
   }
 
   health(): Health {
-    const known = health(this.map, this.#platform.clock.wallMs());
+    const known = health(this.map, this.#platform.clock.wallMs(), this.#pauses);
     return this.storeAnswers ? known : withSilentStore(known, this.silentMs);
   }
 
   close(): void {
     this.#closed = true;
     this.#probe?.cancel();
+    this.#look?.cancel();
     this.#watch.close();
   }
 
   #answered(): void {
     this.#answeredAtMs = this.#platform.clock.nowMs();
+  }
+
+  /** Short pauses are told from long ones only by looking all the time. */
+  #scheduleLook(): void {
+    this.#look = this.#platform.clock.timer(LOOK_EVERY_MS, () => {
+      if (this.#ready) this.health();
+      this.#scheduleLook();
+    });
   }
 
   #scheduleProbe(): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { DriveId } from "../../src/base/ids.ts";
-import { health, withSilentStore } from "../../src/cluster/health.ts";
+import { health, Pauses, withSilentStore } from "../../src/cluster/health.ts";
 import { ClusterMap } from "../../src/cluster/map.ts";
 import { groupId, keys } from "../../src/cluster/schema.ts";
 
@@ -194,5 +194,25 @@ describe("health", () => {
     const silent = withSilentStore(new Cluster().health, 12_300);
     expect(silent.state).toBe("degraded");
     expect(silent.sentence).toStartWith("Degraded: the cluster store has not answered this server for 12 s");
+  });
+});
+
+describe("a viewer that looks all the time", () => {
+  test("calls a group that paused just now settling, and one that stays away unavailable", () => {
+    const cluster = new Cluster();
+    let now = 0;
+    const pauses = new Pauses(() => now);
+    expect(health(cluster.map, 0, pauses).state).toBe("healthy");
+    cluster.observe(1, "peering");
+    now = 1000;
+    expect(health(cluster.map, 0, pauses)).toMatchObject({ state: "degraded", details: { groups: { states: { peering: 0 } } } });
+    now = 2500;
+    expect(health(cluster.map, 0, pauses).state).toBe("unavailable");
+  });
+
+  test("excuses no group that it has never seen served", () => {
+    const cluster = new Cluster();
+    cluster.observe(1, "peering");
+    expect(health(cluster.map, 0, new Pauses(() => 0)).state).toBe("unavailable");
   });
 });

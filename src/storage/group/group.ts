@@ -2,18 +2,18 @@ import { assert } from "../../base/assert.ts";
 import type { DriveId, Epoch, GroupId } from "../../base/ids.ts";
 import { groupName, type GroupConfig } from "../../cluster/schema.ts";
 import type { Log, Timer } from "../../platform/platform.ts";
-import { NO_ENTRY, sameId, showId, type EntryId } from "../../wire/entry.ts";
+import { NO_ENTRY, type EntryId } from "../../wire/entry.ts";
 import type { Channel, Fence, Message, Read, Unmap, Write } from "../../wire/messages.ts";
 import { Forgetting } from "./forget.ts";
 import type { GroupHost, StoredConfig } from "./host.ts";
 import { everWritten, mayPropose } from "./propose.ts";
-import * as times from "./times.ts";
 import { Peering } from "./peering.ts";
 import { enact } from "./plan.ts";
 import { Replica } from "./replica.ts";
 import { refuseCommand } from "./refuse.ts";
 import { Serving } from "./serving.ts";
 import { Term, type PeerState } from "./term.ts";
+import * as times from "./times.ts";
 
 /*
  *                promise over, death, or named primary
@@ -340,9 +340,7 @@ export class Group {
     if (wrong) return channel.close(wrong);
     if (!config.members.includes(this.#host.driveId) && !config.learners.includes(this.#host.driveId)) return;
     // R3c, and for a primary: only a higher epoch ends what this replica itself is about.
-    const own = this.#term?.epoch ?? (this.#state === "proposing" ? this.epoch : (-1 as Epoch));
-    if (config.epoch <= own) return;
-    if (this.#state === "proposing") return;
+    if (this.#state === "proposing" || (this.#term && config.epoch <= this.#term.epoch)) return;
     if (this.#term) this.leave("fenced by a primary of a higher epoch");
     for (const { id, instance } of message.dead) this.#host.refuseInstance(id as DriveId, instance);
     this.#promiseUntilMs = this.#host.clock.nowMs() + times.GRACE_MS;
