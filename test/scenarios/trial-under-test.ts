@@ -148,10 +148,17 @@ export class TrialUnderTest {
     return all.length;
   }
 
-  /** All log lines of a server, or of all. */
-  logs(server?: string): string {
-    const directories = this.servers.filter(({ name }) => server === undefined || name === server).map(({ logs }) => logs);
+  /** All log lines of a server. */
+  logs(server: string): string {
+    const directories = this.servers.filter(({ name }) => name === server).map(({ logs }) => logs);
     return directories.flatMap((directory) => readdirSync(directory).map((name) => readFileSync(join(directory, name), "utf8"))).join("\n");
+  }
+
+  /** Whether one line of the server's logs says all of it. */
+  hasLogged(server: string, ...parts: readonly string[]): boolean {
+    return this.logs(server)
+      .split("\n")
+      .some((line) => parts.every((part) => line.includes(part)));
   }
 
   /** The last warnings and errors in the logs, for a test that fails. */
