@@ -144,7 +144,7 @@ export class TrialUnderTest {
   /** SIGKILL to all of it at once, as if the whole site lost power. */
   killEverything(): number {
     const all = this.processes();
-    for (const { pid } of all) process.kill(pid, "SIGKILL");
+    for (const { pid } of all) kill(pid);
     return all.length;
   }
 
@@ -167,11 +167,12 @@ export class TrialUnderTest {
     return found.slice(-25).map((line) => line.slice(0, 400)).join("\n");
   }
 
-  /** Ends and removes it all. Never throws: it stands in `finally`. */
+  /** Ends and removes it all. Never throws: it stands in `finally`. How a trial stops in order is a story of its own. */
   async wipe(): Promise<void> {
+    this.killEverything();
     const { code, err } = await this.run("trial", "wipe").catch((error: unknown) => ({ code: -1, err: String(error) }));
     const left = this.processes();
-    for (const { pid } of left) process.kill(pid, "SIGKILL");
+    for (const { pid } of left) kill(pid);
     if (code !== 0 || left.length > 0) console.log(`# trial wipe ended with ${code}, ${left.length} processes left: ${err}`);
     await rm(this.directory, { recursive: true, force: true });
     made.delete(this);
@@ -182,6 +183,15 @@ export async function runProgram(command: readonly string[]): Promise<Outcome> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: COMMAND_WITHIN_MS, killSignal: "SIGKILL" });
   const [out, err, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
   return { code, out, err };
+}
+
+/** It may have ended meanwhile. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 /** Says a finding that is no verdict: `npm test` prints it. */
