@@ -54,6 +54,7 @@ export class Verifier {
   readonly #paths: readonly Paths[];
   readonly #busy = new Set<number>();
   readonly #slots: Promise<void>[] = [];
+  readonly #bornMs = performance.now();
   #stopping = false;
   #nextTurnMs = 0;
   #random: number;
@@ -221,12 +222,15 @@ export class Verifier {
   async #persist<T>(what: string, session: (deadlineMs: number) => Promise<Initiator>, attempt: (initiator: Initiator) => Promise<T>): Promise<T | null> {
     const deadlineMs = performance.now() + GIVE_UP_MS;
     for (;;) {
+      let where = "nowhere";
       try {
-        return await attempt(await session(deadlineMs));
+        const initiator = await session(deadlineMs);
+        where = initiator.portal.address;
+        return await attempt(initiator);
       } catch (error) {
         const reason = retryReason(error);
         if (reason === null || performance.now() > deadlineMs) {
-          this.#complain(`${what} failed: ${(error as Error).message}`);
+          this.#complain(`${what} through ${where} failed: ${(error as Error).message}`);
           return null;
         }
         this.retries.set(reason, (this.retries.get(reason) ?? 0) + 1);
@@ -236,7 +240,7 @@ export class Verifier {
   }
 
   #complain(complaint: string): void {
-    if (this.complaints.length < COMPLAINTS_MAX) this.complaints.push(complaint);
+    if (this.complaints.length < COMPLAINTS_MAX) this.complaints.push(`${Math.round(performance.now() - this.#bornMs)} ms after the start, ${complaint}`);
   }
 
   #below(limit: number): number {
