@@ -31,7 +31,7 @@ const processWorld: CliWorld = {
 
 /** The administrator's commands: each is one or two requests to the API of a cluster. */
 export function registerCliCommands(program: Command, world: CliWorld = processWorld): void {
-  const volume = group(program, "volume", "create, list and delete volumes", world);
+  const volume = group(program, "volume", "create, list, show and delete volumes", world);
   addVolumeCommands(volume, world);
   const host = group(program, "host", "create, list and delete hosts (initiators)", world);
   addHostCommands(host, world);
@@ -182,7 +182,7 @@ function quiet(command: Command, world: CliWorld): Command {
 }
 
 function common(command: Command, world: CliWorld): Command {
-  return quiet(command, world).option("--dir <directory>", "the trial's directory; default: VIRTUSTOR_API and VIRTUSTOR_TOKEN").option("--json", "print the API's answer");
+  return quiet(command, world).option("--dir <directory>", "a trial's directory; without it the cluster of VIRTUSTOR_API and VIRTUSTOR_TOKEN").option("--json", "print the API's answer as one JSON object");
 }
 
 function isFresh(answer: { readonly source: api.Source }): boolean {

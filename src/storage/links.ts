@@ -7,6 +7,8 @@ const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 500;
 /** Sent beacons whose confirmation may still come; older ones would grant no lease any more. */
 const BEACONS_REMEMBERED = 8;
+/** At one every 500 ms, and some more after fences. */
+const BEACONS_UNANSWERED_MAX = 12;
 
 export interface LinkEvents {
   /** Where the drive is now; null while it is not registered. */
@@ -22,6 +24,7 @@ interface Link {
   retryMs: number;
   retry: Timer | null;
   readonly beacons: Map<number, number>;
+  unanswered: number;
 }
 
 /** The channels that this drive dials to the others that it is primary over, one a drive. */
@@ -43,7 +46,7 @@ export class Links {
   /** The channel if it is up; else dials. */
   to(drive: DriveId): Channel | null {
     let link = this.#links.get(drive);
-    if (!link) this.#links.set(drive, (link = { channel: null, dialing: false, retryMs: RETRY_FIRST_MS, retry: null, beacons: new Map() }));
+    if (!link) this.#links.set(drive, (link = { channel: null, dialing: false, retryMs: RETRY_FIRST_MS, retry: null, beacons: new Map(), unanswered: 0 }));
     if (!link.channel && !link.retry) this.#dial(drive, link);
     return link.channel;
   }
@@ -57,11 +60,16 @@ export class Links {
     const beacons = this.#links.get(drive)?.beacons;
     if (!beacons) return;
     beacons.set(number, sentMs);
+    // A peer that lost its power sends no reset; without this its channel would stay until TCP gives up.
+    const link = this.#links.get(drive);
+    if (link && (link.unanswered += 1) > BEACONS_UNANSWERED_MAX) link.channel?.close("it answers no beacons");
     for (const old of beacons.keys()) if (beacons.size > BEACONS_REMEMBERED) beacons.delete(old);
   }
   /** R3a: when the beacon was sent on the channel that is up now; undefined for any other. */
   beaconSentMs(drive: DriveId, number: number): number | undefined {
-    return this.#links.get(drive)?.beacons.get(number);
+    const link = this.#links.get(drive);
+    if (link) link.unanswered = 0;
+    return link?.beacons.get(number);
   }
 
   /** Closes the channel if it leads to that instance or an older one (R18). */
@@ -82,13 +90,16 @@ export class Links {
     const target = this.#events.address(drive);
     if (this.#closed || link.dialing || !target) return;
     link.dialing = true;
+    let closed = false;
     this.#dialer
       .dial({ driveId: drive, address: target.address, port: target.port }, (channel) => ({
         message: (message) => this.#events.message(drive, channel, message),
         closed: (reason) => {
+          closed = true;
           if (link.channel !== channel) return;
           link.channel = null;
           link.beacons.clear();
+          link.unanswered = 0;
           this.#log.info("a channel to another drive closed", { drive, reason });
           this.#events.down(drive, channel);
         },
@@ -97,6 +108,7 @@ export class Links {
         link.dialing = false;
         link.retryMs = RETRY_FIRST_MS;
         if (this.#closed) return channel.close("this drive stops");
+        if (closed) throw new Error("the channel closed at once");
         link.channel = channel;
         this.#events.up(drive, channel);
       })

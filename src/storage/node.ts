@@ -89,7 +89,7 @@ export class StorageNode {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
     this.#watch?.close();
-    this.#eachGroup((group) => group.leave("this drive stops"));
+    this.#eachGroup((group) => group.stop());
     this.#links.close();
     for (const channel of this.#accepted) channel.close("this drive stops");
     await this.#registration.stop();
@@ -99,6 +99,11 @@ export class StorageNode {
   /** The group of an extent on this drive; 0 when its volume is not known. */
   groupOf(key: ExtentKey): GroupId {
     return extentGroup(this.#options.map, this.#factors, key);
+  }
+
+  /** For tests and inspection. */
+  get groups(): ReadonlyMap<GroupId, Group> {
+    return this.#groups;
   }
 
   // ---- channels that others dialled ----
@@ -115,6 +120,8 @@ export class StorageNode {
   }
 
   accept(channel: Channel): ChannelEvents {
+    // One channel for each caller's instance: an older one is half-open at best.
+    for (const older of this.#accepted) if (older.peer.id === channel.peer.id && older.peer.kind === channel.peer.kind) older.close("replaced by a newer channel of the same caller");
     this.#accepted.add(channel);
     return {
       message: (message) => this.#receive(channel, message),
@@ -129,12 +136,16 @@ export class StorageNode {
       case "write":
       case "unmap":
         if (channel.peer.kind !== "gateway") return channel.close("a command from something that is no gateway");
+        this.#gatewaySeenMs.set(channel.peer.instance, this.#options.platform.clock.nowMs());
         return this.#group(message.group).command(channel, message);
       case "beacon":
         return this.#confirm(channel, message);
       default:
         if (channel.peer.kind !== "drive") return channel.close(`a ${message.type} message from something that is no drive`);
-        if (message.type === "replicate" && message.entry.volume !== 0) this.#learn(message.entry.volume, message.group);
+        if (message.type === "replicate" && message.entry.volume !== 0) {
+          this.#learn(message.entry.volume, message.group);
+          this.#gatewaySeenMs.set(message.entry.gateway, this.#options.platform.clock.nowMs());
+        }
         if (message.type === "copy") this.#learn(message.range.volume, message.group);
         return this.#group(message.group).fromPrimary(channel, message);
     }
@@ -215,21 +226,19 @@ export class StorageNode {
     }
   }
 
-  readonly #gatewaysGoneMs = new Map<Instance, number>();
+  readonly #gatewaySeenMs = new Map<Instance, number>();
+  /** R16: a gateway that is not registered and has asked nothing for long. One that is merely cut off from the store still asks. */
   #forgetGateways(): void {
     const { drive, map, platform } = this.#options;
     const now = platform.clock.nowMs();
-    const present = new Set<Instance>();
-    for (const image of drive.images.values()) for (const gateway of image.operations.keys()) present.add(gateway);
-    for (const gateway of this.#gatewaysGoneMs.keys()) if (!present.has(gateway)) this.#gatewaysGoneMs.delete(gateway);
-    for (const gateway of present) {
-      if (map.upGateways.has(gateway)) {
-        this.#gatewaysGoneMs.delete(gateway);
-        continue;
-      }
-      const goneMs = this.#gatewaysGoneMs.get(gateway) ?? now;
-      this.#gatewaysGoneMs.set(gateway, goneMs);
-      if (now - goneMs >= GATEWAY_REMEMBERED_MS) for (const image of drive.images.values()) image.forgetGateway(gateway);
+    const remembered = new Set<Instance>();
+    for (const image of drive.images.values()) for (const gateway of image.operations.keys()) remembered.add(gateway);
+    for (const gateway of this.#gatewaySeenMs.keys()) if (!remembered.has(gateway)) this.#gatewaySeenMs.delete(gateway);
+    for (const gateway of remembered) {
+      const seenMs = this.#gatewaySeenMs.get(gateway) ?? now;
+      this.#gatewaySeenMs.set(gateway, seenMs);
+      if (map.upGateways.has(gateway) || now - seenMs < GATEWAY_REMEMBERED_MS) continue;
+      for (const image of drive.images.values()) image.forgetGateway(gateway);
     }
   }
 

@@ -65,6 +65,8 @@ export class ReplicaImage {
         return;
       case "caught-up":
         this.incomplete = false;
+        // The log was made to begin at or before the group's commit point.
+        this.committed = laterId(this.committed, this.log.base);
         this.diverged = [];
         this.reconciling = [];
         this.damaged = false;
@@ -83,13 +85,30 @@ export class ReplicaImage {
         this.committed = laterId(this.committed, record.id);
         return;
       case "forget":
-        assert(false, "a forgotten replica has no image to change");
+        return this.#forget();
     }
   }
 
   /** R16: a gateway that has been dead for long asks nothing again. */
   forgetGateway(gateway: Instance): void {
     this.operations.delete(gateway);
+  }
+
+  /** Nothing of the group is held any more, but the highest epoch seen: an old primary must not find an open ear here (R3e). */
+  #forget(): void {
+    this.log = new EntryLog();
+    this.committed = NO_ENTRY;
+    this.incomplete = false;
+    this.incompleteThrough = NO_ENTRY;
+    this.diverged = [];
+    this.reconciling = [];
+    this.damaged = false;
+    this.operations.clear();
+    this.purged.clear();
+  }
+  /** True for a replica that holds nothing: new, or forgotten. */
+  get blank(): boolean {
+    return this.log.length === 0 && sameId(this.log.base, NO_ENTRY) && !this.incomplete && !this.damaged && this.purged.size === 0;
   }
 
   operationResults(): OperationResult[] {

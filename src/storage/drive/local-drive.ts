@@ -140,12 +140,9 @@ export class LocalDrive implements Drive {
 
   /** A durable record: changes its image and queues its content. True when `applied` will be called. */
   commit(record: JournalRecord, applied: () => void): boolean {
-    if (record.type === "forget") this.#images.delete(record.group);
-    else {
-      let image = this.#images.get(record.group);
-      if (!image) this.#images.set(record.group, (image = new ReplicaImage(record.group)));
-      image.reduce(record);
-    }
+    let image = this.#images.get(record.group);
+    if (!image) this.#images.set(record.group, (image = new ReplicaImage(record.group)));
+    image.reduce(record);
     return this.#extents.apply(record, applied);
   }
 

@@ -82,7 +82,7 @@ export interface CommittedRecord {
   readonly group: GroupId;
   readonly id: EntryId;
 }
-/** R12: the replica's data on this drive is dropped, its image forgotten. */
+/** R12: the replica's data on this drive is dropped; of its image only the config remains. */
 export interface ForgetRecord {
   readonly type: "forget";
   readonly group: GroupId;

@@ -20,7 +20,7 @@ export class Forgetting {
 
   /** `config` may be old: what is dropped is decided by a fresh read. `idle`: the group has nothing else under way. */
   consider(config: GroupConfig, idle: () => boolean): void {
-    if (!this.#replica.image || !this.#wholeWithout(config)) {
+    if (!this.#replica.image || this.#replica.image.blank || !this.#wholeWithout(config)) {
       this.#unnamedSinceMs = Infinity;
       return;
     }
@@ -28,9 +28,12 @@ export class Forgetting {
     this.#unnamedSinceMs = Math.min(this.#unnamedSinceMs, now);
     if (now - this.#unnamedSinceMs < FORGET_AFTER_MS || this.#reading || !idle()) return;
     this.#reading = true;
+    const { generation } = this.#replica;
     void this.#host.readConfig(this.#replica.group).then((stored) => {
       this.#reading = false;
-      if (!stored || !idle() || stored.config.epoch !== config.epoch || !this.#replica.image) return;
+      // A fence since the read began means that the group wants this replica again.
+      if (!stored || !idle() || stored.config.epoch !== config.epoch || this.#replica.generation !== generation) return;
+      if ((this.#replica.image?.epoch ?? 0) > stored.config.epoch) return;
       this.#unnamedSinceMs = Infinity;
       this.#log.info("dropping a group's data: the group is whole on other drives", { members: stored.config.members });
       this.#replica.unfence();

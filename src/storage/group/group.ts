@@ -12,28 +12,10 @@ import { enact } from "./plan.ts";
 import { Replica } from "./replica.ts";
 import { refuseCommand } from "./refuse.ts";
 import { Serving } from "./serving.ts";
+import { MOVES, type GroupState } from "./states.ts";
 import { Term, type PeerState } from "./term.ts";
 import * as times from "./times.ts";
 
-/*
- *                promise over, death, or named primary
- *   following ---------------------------------------> proposing
- *       ^  ^                                             |   |
- *       |  +------------- refused (R8) ------------------+   | won
- *       |                                                    v
- *       +------ higher epoch seen, handed over ---------- peering ---> serving ---> handing-over
- *       |                                                    ^            |              |
- *       |                                                    +- refused --+              |
- *       +--------------------------------------------------------------------------------+
- */
-export type GroupState = "following" | "proposing" | "peering" | "serving" | "handing-over";
-const MOVES: Record<GroupState, readonly GroupState[]> = {
-  following: ["proposing"],
-  proposing: ["peering", "following"],
-  peering: ["serving", "following"],
-  serving: ["handing-over", "following"],
-  "handing-over": ["serving", "following"],
-};
 /** One placement group on one drive: replica always, primary at times. Events in, effects through the host. */
 export class Group {
   readonly id: GroupId;
@@ -49,6 +31,7 @@ export class Group {
   /** Raised whenever what was under way must not go on: a new epoch, another state. */
   #attempt = 0;
   #reading = false;
+  #stopped = false;
   #changing = false;
   #lastTickMs: number;
   readonly #madeMs: number;
@@ -89,14 +72,20 @@ export class Group {
   /** The watch shows something new, or time has passed: decide whether to act. */
   evaluate(): void {
     const hint = this.#host.hint(this.id);
-    if (!hint) return;
+    if (!hint || this.#stopped) return;
     if (this.#term) {
-      if (hint.config.epoch > this.#term.epoch && !this.#changing) this.#check();
+      if (this.#superseded(hint.config)) this.#check();
       return;
     }
     if (this.#state !== "following" || this.#reading) return;
     if (this.#mayPropose(hint.config)) this.#check();
     else this.#forgetting.consider(hint.config, () => this.#state === "following" && !this.#reading);
+  }
+
+  /** A higher epoch that is not this term's own change, whose answer may still be on its way. */
+  #superseded(config: GroupConfig): boolean {
+    const term = this.#term;
+    return term !== null && config.epoch > term.epoch && config.nonce !== term.pending?.nonce;
   }
 
   #mayPropose(config: GroupConfig): boolean {
@@ -109,9 +98,9 @@ export class Group {
     this.#reading = true;
     void this.#host.readConfig(this.id).then((stored) => {
       this.#reading = false;
-      if (!stored) return;
+      if (!stored || this.#stopped) return;
       if (this.#term) {
-        if (stored.config.epoch > this.#term.epoch && !this.#changing) this.leave("another configuration is current");
+        if (this.#superseded(stored.config)) this.leave("another configuration is current");
       } else if (this.#state === "following" && this.#mayPropose(stored.config)) this.#propose(stored);
     });
   }
@@ -128,6 +117,7 @@ export class Group {
     const members = config.primary === self ? config.members : config.members.filter((drive) => drive !== config.primary);
     const proposed = this.#next(config, { primary: self, primaryInstance: this.#host.instance, members });
     void this.#host.writeConfig(this.id, revision, proposed).then(({ won, current }) => {
+      if (this.#stopped) return;
       assert(this.#state === "proposing", "a proposal ends in its own state");
       if (!won || !current) {
         this.#promiseUntilMs = this.#host.clock.nowMs() + times.GRACE_MS;
@@ -169,7 +159,7 @@ export class Group {
     if (this.epoch !== term.epoch) return;
     term.fence(peer, () => {
       if (this.#serving && this.#state !== "peering") this.#serving.peerReady(peer);
-      else this.#tryPeering();
+      else if (term.config.members.includes(peer.drive)) this.#tryPeering();
     });
   }
 
@@ -201,6 +191,7 @@ export class Group {
     const current = (): boolean => attempt === this.#attempt && this.#term === term;
     new Peering(this.#host, term, this.replica, current, {
       lost: (drives) => this.#removeLost(drives),
+      stuck: () => this.#retryPeering(times.NO_WHOLE_COPY_AGAIN_MS),
       equal: () => this.#startServing(),
     }).start();
   }
@@ -250,6 +241,7 @@ export class Group {
       if (!won || !current) return this.leave("the configuration was changed by somebody else");
       if (current.config.primary !== this.#host.driveId || !current.config.members.includes(this.#host.driveId)) return this.leave("handed over");
       assert(this.#state !== "handing-over", "R12: a hand-over ends with another primary");
+      this.#serving?.abortRecoveries();
       term.change(current.config, current.revision);
       this.#fenceAll();
     });
@@ -284,11 +276,19 @@ export class Group {
     this.#host.changed();
   }
 
+  /** This process ends: nothing is begun any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.leave("this drive stops");
+  }
+
   // ---- time ----
 
   tick(): void {
     const now = this.#host.clock.nowMs();
-    const stalled = now - this.#lastTickMs > times.STALL_MS;
+    // R3f: while its own journal hangs, this drive asks nobody to confirm anything, so nobody's silence means anything.
+    const hung = this.#host.drive.appendOutstandingMs() > times.REPLICATE_TIMEOUT_MS;
+    const stalled = hung || now - this.#lastTickMs > times.STALL_MS;
     this.#lastTickMs = now;
     if (now - this.#savedMs >= times.SAVE_COMMITTED_MS) {
       this.#savedMs = now;
@@ -298,7 +298,7 @@ export class Group {
     if (!term) return this.evaluate();
     for (const peer of term.peers.values()) if (!peer.channel || (!peer.tail && now - peer.fencedMs > times.FENCE_AGAIN_MS)) this.#fence(peer);
     if (stalled) {
-      for (const peer of term.peers.values()) peer.heardMs = Math.max(peer.heardMs, now - times.REPLICATE_TIMEOUT_MS / 2);
+      term.excuse(now - times.REPLICATE_TIMEOUT_MS / 2);
       return;
     }
     if (this.#state === "handing-over" && !this.#changing && now - this.#handingOverMs > times.HAND_OVER_MAX_MS) {
@@ -377,7 +377,7 @@ export class Group {
   fromReplica(drive: DriveId, channel: Channel, message: Message): void {
     const term = this.#term;
     if (message.type === "stale-epoch") {
-      if (term && message.config.epoch > term.epoch && !this.#changing) this.leave("a replica knows a higher epoch");
+      if (this.#superseded(message.config)) this.leave("a replica knows a higher epoch");
       return;
     }
     const peer = term?.peers.get(drive);

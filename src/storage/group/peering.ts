@@ -12,6 +12,8 @@ import type { PeerState, Term } from "./term.ts";
 export interface PeeringOutcome {
   /** R7b: these members lost acknowledged data. */
   lost(drives: readonly DriveId[]): void;
+  /** Content that reconcile needs could not be read: try again later. */
+  stuck(): void;
   /** R7e: all tails are equal and durable. */
   equal(): void;
 }
@@ -51,6 +53,9 @@ export class Peering {
     for (const [drive, tail] of tails) if (compareIds(tail.last, (tails.get(adopter) as OwnTail).last) > 0) adopter = drive;
     const adopted = after((tails.get(adopter) as OwnTail).entries, committed);
     const common = newestCommon(committed, adopted, [...tails.values()]);
+    // A log that begins after the common point cannot be compared; what was acknowledged is on every other member too.
+    const unlike = [...tails].filter(([, tail]) => compareIds(tail.base, common) > 0).map(([drive]) => drive);
+    if (unlike.length > 0) return this.#outcome.lost(unlike);
     const touched = [...tails.values()].flatMap((tail) => [...after(tail.entries, common), ...tail.reconciling]);
     if (touched.length === 0) return this.#outcome.equal();
     const ranges = wholeChunks(touched, PIECE_BLOCKS_MAX);
@@ -71,9 +76,12 @@ export class Peering {
     mark(() => {
       const pulled = adopter === this.#host.driveId ? Promise.resolve(true) : this.#pull(adopter, common, tail, ranges);
       void pulled.then((whole) => {
-        if (!this.#current() || !whole) return;
+        if (!this.#current()) return;
+        if (!whole) return this.#outcome.stuck();
         void this.#push(others, common, tail, ranges).then((pushed) => {
-          if (pushed && this.#current()) this.#outcome.equal();
+          if (!this.#current()) return;
+          if (pushed) this.#outcome.equal();
+          else this.#outcome.stuck();
         });
       });
     });
@@ -94,7 +102,9 @@ export class Peering {
       const { version, checksums, data } = blocks;
       this.#host.drive.append({ type: "copy", group: image.group, range, version, checksums, data });
     }
-    return new Promise((resolve) => this.#replica.adoptLog(common, tail, () => resolve(this.#current())));
+    return new Promise((resolve) => {
+      if (!this.#replica.adoptLog(common, tail, () => resolve(this.#current()))) resolve(false);
+    });
   }
 
   async #push(others: readonly PeerState[], common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[]): Promise<boolean> {
@@ -143,6 +153,7 @@ interface OwnTail {
   readonly damaged: boolean;
   readonly incomplete: boolean;
   readonly committed: EntryId;
+  readonly base: EntryId;
   readonly last: EntryId;
   readonly entries: readonly EntryHeader[];
   readonly reconciling: readonly BlockRange[];
@@ -152,13 +163,13 @@ function ownTail(replica: Replica): OwnTail {
   const image = replica.image;
   assert(image, "a primary has a replica");
   const { damaged, incomplete, committed, log, reconciling } = image;
-  return { damaged, incomplete, committed, last: log.last, entries: log.after(committed), reconciling };
+  return { damaged, incomplete, committed, base: log.base, last: log.last, entries: log.after(committed), reconciling };
 }
 
 /** R7b. A tail that passes over the commit point without containing it is another history: no member can have one. */
 function lostData(tail: OwnTail, committed: EntryId): boolean {
   if (tail.damaged || tail.incomplete || compareIds(tail.last, committed) < 0) return true;
-  return compareIds(tail.committed, committed) < 0 && !tail.entries.some((entry) => sameId(entry, committed));
+  return compareIds(tail.committed, committed) < 0 && !sameId(tail.base, committed) && !tail.entries.some((entry) => sameId(entry, committed));
 }
 
 function after(entries: readonly EntryHeader[], id: EntryId): EntryHeader[] {

@@ -23,6 +23,7 @@ export function enact(group: Group, host: GroupHost, term: Term): void {
   if (missing.length > 0 || wantedPrimary === undefined) return void since.delete(term);
   // R12: a copy leaves only when all wanted ones remain without it; the primary itself leaves by handing over first.
   const removable = extra.filter((drive) => drive !== host.driveId);
+  if (removable.length > 0 && !group.serving?.hasLeases()) return;
   if (removable.length > 0) return void group.changeConfig({ members: members.filter((drive) => !removable.includes(drive)) }, "the group is whole without these drives");
   if (wantedPrimary === host.driveId) return;
   const now = host.clock.nowMs();

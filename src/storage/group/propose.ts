@@ -2,12 +2,14 @@ import type { GroupConfig } from "../../cluster/schema.ts";
 import { NO_ENTRY, sameId } from "../../wire/entry.ts";
 import type { ReplicaImage } from "../drive/image.ts";
 import type { GroupHost } from "./host.ts";
-import { BOOT_WAIT_MS } from "./times.ts";
+import { BOOT_WAIT_MS, REPLICATE_TIMEOUT_MS } from "./times.ts";
 
 /** R5, R6, R18, R19: whether this replica should become primary, judged by a config that may be old. */
 export function mayPropose(host: GroupHost, image: ReplicaImage | undefined, config: GroupConfig, promiseUntilMs: number): boolean {
   if (!config.members.includes(host.driveId) || config.epoch < (image?.epoch ?? 0)) return false;
   if (image && (image.damaged || image.incomplete)) return false;
+  // R3f: whoever cannot write its journal cannot serve.
+  if (host.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return false;
   // R6; also when this very process has left and nobody took over: it begins again like a restarted one.
   if (config.primary === host.driveId) return true;
   if (!everWritten(image)) return false;

@@ -10,13 +10,14 @@ export class RangeTable {
   readonly #extents = new Map<string, ExtentRanges>();
   #gate: (() => void)[] | null = null;
   #idle: (() => void) | null = null;
+  readonly #gatesWaiting: (() => void)[] = [];
   #busy = 0;
 
   /** Runs `admit` once the write may be assigned: no overlapping lock is held or waits before it. */
   admitWrite(range: BlockRange, admit: () => void): void {
     if (this.#gate) return void this.#gate.push(() => this.admitWrite(range, admit));
     const extent = this.#extent(range);
-    if (extent.locks.some((held) => overlaps(held, range)) || extent.waiting.some((waiter) => waiter.kind === "lock" && overlaps(waiter.range, range)))
+    if (extent.locks.some((held) => overlaps(held, range)) || extent.waiting.some((waiter) => waiter.kind !== "write" && overlaps(waiter.range, range)))
       return void extent.waiting.push({ kind: "write", range, run: admit });
     this.#drop(range, extent);
     admit();
@@ -64,9 +65,12 @@ export class RangeTable {
     this.#drop(reader.range, extent);
   }
 
-  /** Lets nothing new in; `run` is called when all writes in flight and locks have ended. `open` lets everything in again. */
+  /**
+   * Lets nothing new in; `run` is called when all writes in flight and locks have ended. `openGate` lets everything in again.
+   * One manifest at a time: that of another learner waits until the gate was open.
+   */
   closeGate(run: () => void): void {
-    assert(!this.#gate, "the gate is closed by one manifest at a time");
+    if (this.#gate) return void this.#gatesWaiting.push(() => this.closeGate(run));
     this.#gate = [];
     this.#idle = run;
     this.#checkIdle();
@@ -76,6 +80,7 @@ export class RangeTable {
     this.#gate = null;
     this.#idle = null;
     for (const run of held) run();
+    this.#gatesWaiting.shift()?.();
   }
 
   #grant(range: BlockRange, extent: ExtentRanges, run: (release: () => void) => void): void {
@@ -116,7 +121,7 @@ export class RangeTable {
     const written = kind !== "write" && extent.writes.some((write) => overlaps(write, range));
     if (kind === "read") return written;
     if (written || extent.locks.some((held) => overlaps(held, range))) return true;
-    return extent.waiting.slice(0, position).some((before) => before.kind !== "read" && (kind === "lock" || before.kind === "lock") && overlaps(before.range, range));
+    return extent.waiting.slice(0, position).some((before) => (kind === "lock" || before.kind !== "write") && overlaps(before.range, range));
   }
 
   #checkIdle(): void {

@@ -1,7 +1,7 @@
 import { assert } from "../../base/assert.ts";
 import { BLOCK_BYTES, BLOCKS_PER_EXTENT, PIECE_BLOCKS_MAX } from "../../base/geometry.ts";
 import type { VolumeId } from "../../base/ids.ts";
-import { compareIds, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
+import { compareIds, laterId, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
 import { compareExtents, type Tail } from "../../wire/messages.ts";
 import type { ReplicaImage } from "../drive/image.ts";
 import { wholeChunks } from "./dirty.ts";
@@ -10,6 +10,8 @@ import type { PeerState } from "./term.ts";
 
 /** Copies sent and not yet durable at the learner: enough to keep its journal busy, little enough not to crowd out hosts' I/O. */
 const COPIES_MAX = 4;
+/** A range that could not be read is tried again after this. */
+const BAD_BLOCK_AGAIN_MS = 5000;
 /** Extents in one manifest: the group's writes wait while it is made. */
 const MANIFEST_EXTENTS = 16;
 
@@ -30,6 +32,7 @@ export class Recovery {
   #extents: ExtentKey[] | null = null;
   #after: ExtentKey | null = null;
   #manifestPending = false;
+  #pausedUntilMs = 0;
 
   constructor(serving: Serving, peer: PeerState, add: () => boolean) {
     this.#serving = serving;
@@ -50,19 +53,20 @@ export class Recovery {
     assert(tail && image, "R9: catch-up begins with the learner's tail");
     const common = newestCommon(tail, image);
     const uncommitted = this.#serving.uncommitted.map(({ entry }) => entry).filter((entry) => compareIds(entry, image.log.last) > 0);
-    let entries: EntryHeader[] = [];
+    // The learner's log reaches back to the commit point at least: as a member it is asked for everything after it (R7).
+    const committed = this.#serving.committedNow();
+    const base = common && compareIds(common, committed) < 0 ? common : committed;
+    const entries = [...image.log.after(base), ...uncommitted];
     let dirty: BlockRange[] | null = null;
     if (common) {
-      entries = [...image.log.after(common), ...uncommitted];
+      const ours = entries.filter((entry) => compareIds(entry, common) > 0);
       const theirs = [...tail.entries.filter((entry) => compareIds(entry, common) > 0), ...tail.diverged, ...tail.reconciling];
-      dirty = wholeChunks([...entries, ...theirs], PIECE_BLOCKS_MAX);
+      dirty = wholeChunks([...ours, ...theirs], PIECE_BLOCKS_MAX);
     }
-    host.log.info("bringing a learner into sync", { group: this.#serving.group, drive: peer.drive, from: common ? showId(common) : "manifests", ranges: dirty?.length });
-    peer.acknowledged = last;
+    this.#serving.log.info("bringing a learner into sync", { drive: peer.drive, from: common ? showId(common) : "manifests", ranges: dirty?.length });
     peer.streaming = true;
-    const base = common ?? last;
-    term.ask(peer, (shared) => ({ ...shared, type: "catch-up", common: common ?? NO_ENTRY, base: common ? (entries[0]?.previous ?? common) : base, entries, dirty }), () => {});
-    if (dirty) this.#queue = dirty;
+    term.ask(peer, (shared) => ({ ...shared, type: "catch-up", common: common ?? NO_ENTRY, base, entries, dirty }), () => {});
+    if (dirty) this.#queue = [...dirty];
     else {
       this.#extents = host.extentsOf(this.#serving.group);
       for (const { entry } of this.#serving.uncommitted) this.wrote(entry);
@@ -90,12 +94,14 @@ export class Recovery {
   }
 
   tick(): void {
-    if (this.#aborted || !this.#caughtUp) return;
+    if (this.#aborted) return;
+    if (!this.#caughtUp) return this.#pausedUntilMs > 0 ? this.#pump() : undefined;
     if (compareIds(this.peer.acknowledged, this.#serving.committedNow()) >= 0) this.#add();
   }
 
   #pump(): void {
-    if (this.#aborted || this.#serving.ended) return;
+    if (this.#aborted || this.#serving.ended || this.#serving.host.clock.nowMs() < this.#pausedUntilMs) return;
+    this.#pausedUntilMs = 0;
     while (this.#copying < COPIES_MAX && this.#queue.length > 0) this.#copy(this.#queue.shift() as BlockRange);
     if (this.#queue.length > 0 || this.#copying > 0 || this.#manifestPending) return;
     if (this.#extents) return this.#manifest();
@@ -111,12 +117,15 @@ export class Recovery {
         if (this.#aborted) return release();
         if (!read.ok) {
           this.#serving.log.error("a block does not match its checksum; the learner stays out until it is repaired", { ...range, badBlocks: read.badBlocks });
+          this.#copying -= 1;
+          this.#queue.push(range);
+          this.#pausedUntilMs = host.clock.nowMs() + BAD_BLOCK_AGAIN_MS;
           return release();
         }
-        const { version, checksums, data } = read;
-        const whole: BlockRange = version === null ? { ...range, first: 0, count: BLOCKS_PER_EXTENT } : range;
-        const sums = version === null ? new Uint32Array(BLOCKS_PER_EXTENT) : checksums;
-        term.ask(this.peer, (shared) => ({ ...shared, type: "copy", range: whole, version, checksums: sums, data }), () => {
+        // Only the locked range: beside it a host may have begun the extent anew, and the learner has that already.
+        const version = read.version ?? this.#serving.last;
+        const { checksums, data } = read;
+        term.ask(this.peer, (shared) => ({ ...shared, type: "copy", range, version, checksums, data }), () => {
           if (this.#aborted) return;
           this.#copying -= 1;
           this.copiedBytes += data.length;
@@ -133,6 +142,7 @@ export class Recovery {
     const { host, term, ranges, group } = this.#serving;
     this.#manifestPending = true;
     ranges.closeGate(() => {
+      if (this.#aborted) return ranges.openGate();
       const rest = (this.#extents ?? []).filter((key) => this.#after === null || compareExtents(key, this.#after) > 0);
       const keys = rest.slice(0, MANIFEST_EXTENTS);
       const end = rest.length <= MANIFEST_EXTENTS;
@@ -162,6 +172,7 @@ export class Recovery {
     this.#manifestPending = true;
     term.ask(this.peer, (shared) => ({ ...shared, type: "caught-up", through: last, operations: this.#serving.operationResults(), purged }), () => {
       if (this.#aborted) return;
+      this.peer.acknowledged = laterId(this.peer.acknowledged, last);
       this.#caughtUp = true;
       host.changed();
       this.tick();

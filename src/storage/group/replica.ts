@@ -11,6 +11,8 @@ import type { GroupHost } from "./host.ts";
 
 /** Messages of the stream that a manifest's comparison holds back; the primary sends no more than its window. */
 const HELD_MAX = 65536;
+/** Bytes that wait for the journal: writes wait for members, but not for learners, so a slow learner must say no (R9). */
+const JOURNAL_BEHIND_MAX = 256 * 1024 * 1024;
 
 /**
  * A group's replica as far as it obeys a primary: the ordered stream and what reconcile asks. The group has already checked
@@ -45,6 +47,9 @@ export class Replica {
   }
   get appended(): EntryId {
     return this.#appended;
+  }
+  get generation(): number {
+    return this.#generation;
   }
   /** Everything that was appended is durable. */
   get settled(): boolean {
@@ -122,6 +127,7 @@ export class Replica {
   }
 
   #receive(channel: Channel, message: Replicate | CatchUp | Manifest | Copy | CaughtUp): void {
+    if (this.#host.drive.pendingBytes > JOURNAL_BEHIND_MAX) return channel.close("this drive's journal is too far behind");
     if (this.#held) {
       if (this.#held.length >= HELD_MAX) return channel.close("the stream runs over its bound while a manifest is compared");
       this.#held.push(() => this.#next(channel, message));
@@ -193,14 +199,19 @@ export class Replica {
   }
 
   #adopt(channel: Channel, message: Adopt): void {
-    this.adoptLog(message.common, message.entries, () => this.#settled(channel, message));
+    if (!this.adoptLog(message.common, message.entries, () => this.#settled(channel, message))) channel.close("an adopted log that does not fit this replica's");
   }
 
-  /** Replaces the log after `common`; entries that only this replica had are in the past (their content was parked). */
-  adoptLog(common: EntryId, entries: readonly EntryHeader[], durable: () => void): void {
+  /**
+   * Replaces the log after `common`; entries that only this replica had are in the past. False, and nothing is journalled, when
+   * the log does not have `common`: a record that cannot be applied would end every later start, too.
+   */
+  adoptLog(common: EntryId, entries: readonly EntryHeader[], durable: () => void): boolean {
+    if (!this.settled || !this.image?.log.contains(common)) return false;
     this.#dropPurged(entries.filter((entry) => entry.kind === "purge").map((entry) => entry.volume));
     this.#appended = entries.at(-1) ? { epoch: (entries.at(-1) as EntryHeader).epoch, seq: (entries.at(-1) as EntryHeader).seq } : common;
     this.#host.drive.append({ type: "adopt", group: this.#group, common, entries }, durable);
+    return true;
   }
 
   #fetch(channel: Channel, message: Fetch): void {
@@ -262,18 +273,19 @@ export class Replica {
   }
 
   #caughtUp(channel: Channel, message: CaughtUp): void {
-    const image = this.image;
-    this.#dropPurged(message.purged.filter((volume) => !image?.purged.has(volume)));
+    // All of them: a copy that was read before a purge may have come behind it.
+    this.#dropPurged(message.purged);
     this.#dirty = null;
     const { through, operations, purged } = message;
     this.#host.drive.append({ type: "caught-up", group: this.#group, through, operations, purged }, () => this.#settled(channel, message));
   }
 
   /** A purge that came as history rather than as an entry (R21): the content goes the same way. */
-  #dropPurged(volumes: readonly VolumeId[]): void {
-    if (volumes.length === 0) return;
+  #dropPurged(ids: readonly VolumeId[]): void {
+    if (ids.length === 0) return;
+    const volumes = new Set(ids);
     for (const key of this.#ownExtents())
-      if (volumes.includes(key.volume)) this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
+      if (volumes.has(key.volume)) this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
   }
 
   #touchesDiverged(range: BlockRange): boolean {

@@ -1,5 +1,4 @@
 import { assert } from "../../base/assert.ts";
-import { SECTORS_PER_BLOCK } from "../../base/geometry.ts";
 import type { DriveId, GroupId, Instance, VolumeId } from "../../base/ids.ts";
 import type { Log } from "../../platform/platform.ts";
 import { compareIds, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type EntryKind } from "../../wire/entry.ts";
@@ -7,8 +6,8 @@ import type { Channel, CommandResult, Gap, Modifying, Read, Replicated, Unmap, W
 import type { OperationResult } from "../drive/records.ts";
 import type { Group } from "./group.ts";
 import type { GroupHost } from "./host.ts";
+import { Commands, type Operation } from "./commands.ts";
 import { LeaseWaiters } from "./leases.ts";
-import { mergeWrite, writeIntact } from "./merge.ts";
 import { RangeTable } from "./ranges.ts";
 import { Recovery } from "./recovery.ts";
 import type { Replica } from "./replica.ts";
@@ -26,11 +25,6 @@ interface InFlight {
   committed: boolean;
   readonly operation: Operation | null;
 }
-/** R16: one operation of a gateway and everybody who waits for its answer. */
-interface Operation {
-  readonly key: string;
-  readonly waiting: { channel: Channel; tag: number }[];
-}
 const NOTHING: Modifying = { gateway: 0 as Instance, operation: 0, oldestOpen: 0, stampInstance: 0 as Instance, stampMs: 0 };
 const NO_BLOCKS: BlockRange = { volume: 0 as VolumeId, lineage: 0 as VolumeId, layer: 0, extent: 0 as never, first: 0, count: 0 };
 
@@ -44,8 +38,9 @@ export class Serving {
   readonly ranges = new RangeTable();
   readonly #owner: Group;
   readonly #recoveries = new Map<DriveId, Recovery>();
-  readonly #operations = new Map<string, Operation>();
-  readonly #leases: LeaseWaiters;
+  readonly #purging = new Set<VolumeId>();
+  readonly leases: LeaseWaiters;
+  readonly #commands: Commands;
   /** Not yet on every required member, oldest first. */
   #uncommitted: InFlight[] = [];
   #unappliedCount = 0;
@@ -63,11 +58,16 @@ export class Serving {
     this.log = log;
     this.#owner = owner;
     this.#last = replica.appended;
-    this.#leases = new LeaseWaiters(host.clock, term);
+    this.leases = new LeaseWaiters(host.clock, term);
+    this.#commands = new Commands(this);
   }
 
   get last(): EntryId {
     return this.#last;
+  }
+  /** Takes in new commands and answers reads; false before R7e, while handing over and after the end. */
+  get open(): boolean {
+    return this.#open;
   }
   get ended(): boolean {
     return this.#ended;
@@ -101,9 +101,15 @@ export class Serving {
   purgeDeleted(): void {
     if (!this.#open) return;
     for (const { id, lineage } of this.host.tombstones(this.group)) {
-      if (this.replica.image?.purged.has(id) || this.#uncommitted.some(({ entry }) => entry.kind === "purge" && entry.volume === id)) continue;
+      if (this.purged(id)) continue;
+      this.#purging.add(id);
       this.assign("purge", { ...NO_BLOCKS, volume: id, lineage }, null, null, NOTHING, null);
     }
+  }
+
+  /** R21: no write of the volume is assigned behind its purge. */
+  purged(id: VolumeId): boolean {
+    return this.#purging.has(id) || (this.replica.image?.purged.has(id) ?? false);
   }
 
   // ---- streams ----
@@ -111,12 +117,14 @@ export class Serving {
   /** A replica has answered this epoch's fence. */
   peerReady(peer: PeerState): void {
     if (!peer.tail || !peer.channel || peer.streaming || this.#ended) return;
-    if (!this.term.config.members.includes(peer.drive)) return this.#startRecovery(peer);
+    // R8, R11c: a drive of any configuration that may be current counts as a member, whatever its catch-up has come to.
+    if (!this.term.required().includes(peer)) return this.#startRecovery(peer);
     const { last, damaged, incomplete } = peer.tail;
     const known = sameId(last, this.#last) || (this.replica.image?.log.contains(last) ?? false) || this.#uncommitted.some(({ entry }) => sameId(entry, last));
     if (damaged || incomplete || !known || compareIds(last, peer.acknowledged) < 0) {
       this.log.error("a member came back with less than it once acknowledged, and leaves the group", { drive: peer.drive, last: showId(last), acknowledged: showId(peer.acknowledged) });
-      this.#owner.changeConfig({ members: this.term.config.members.filter((drive) => drive !== peer.drive) }, "a member lost data");
+      if (this.#owner.state === "serving" && this.term.config.members.includes(peer.drive))
+        this.#owner.changeConfig({ members: this.term.config.members.filter((drive) => drive !== peer.drive) }, "a member lost data");
       return;
     }
     peer.streaming = true;
@@ -132,9 +140,12 @@ export class Serving {
 
   /** The configuration has changed and is durable here: learners begin anew, what waited for a removed member goes on. */
   epochChanged(): void {
+    this.#advance();
+  }
+  /** R9: a catch-up is bound to its epoch. */
+  abortRecoveries(): void {
     for (const recovery of this.#recoveries.values()) recovery.abort();
     this.#recoveries.clear();
-    this.#advance();
   }
 
   #startRecovery(peer: PeerState): void {
@@ -146,13 +157,15 @@ export class Serving {
 
   /** R11: the learner is whole and follows; its acknowledgement and lease count from before the change leaves. */
   #add(peer: PeerState): boolean {
-    if (peer.leaseUntilMs <= this.host.clock.nowMs()) return false;
+    // Until the configuration that has just changed is durable, this recovery is of the epoch before: the drive may be a member already.
+    if (this.term.peers.get(peer.drive) !== peer || peer.leaseUntilMs <= this.host.clock.nowMs()) return false;
     return this.#owner.changeConfig({ members: [...this.term.config.members, peer.drive], learners: this.term.config.learners.filter((drive) => drive !== peer.drive) }, "a learner has caught up");
   }
 
   #resend(peer: PeerState, through: EntryId): void {
     for (const inFlight of this.#uncommitted) if (compareIds(inFlight.entry, through) > 0) this.#replicate(peer, inFlight);
     this.#noteOwed(peer);
+    if (peer.owedSinceMs !== Infinity) peer.owedSinceMs = this.host.clock.nowMs();
   }
 
   #replicate(peer: PeerState, { entry, checksums, data }: InFlight): void {
@@ -240,7 +253,7 @@ export class Serving {
     if (done > 0) {
       for (const inFlight of this.#uncommitted.splice(0, done)) {
         inFlight.committed = true;
-        this.#answerOperation(inFlight.operation, "done");
+        this.#commands.answer(inFlight.operation, "done");
         this.#finish(inFlight);
       }
       this.replica.noteCommitted(this.committedNow());
@@ -277,108 +290,33 @@ export class Serving {
   reopen(): void {
     this.#drained = null;
     this.#open = true;
+    this.purgeDeleted();
   }
 
   end(): void {
     this.#ended = true;
     this.#open = false;
-    for (const recovery of this.#recoveries.values()) recovery.abort();
-    this.#recoveries.clear();
-    for (const operation of [...this.#operations.values()]) this.#answerOperation(operation, "not-primary");
-    this.#leases.refuseAll();
+    this.abortRecoveries();
+    this.#commands.end();
+    this.leases.refuseAll();
   }
 
   tick(): void {
-    this.#leases.expire();
+    this.leases.expire();
     for (const recovery of this.#recoveries.values()) recovery.tick();
     for (const peer of this.term.peers.values()) this.peerReady(peer);
   }
 
   hasLeases(): boolean {
-    return this.#leases.valid();
+    return this.leases.valid();
   }
   leasesRenewed(): void {
     this.#maybeBegin();
-    this.#leases.renewed();
+    this.leases.renewed();
   }
-
-  // ---- commands ----
 
   command(channel: Channel, message: Read | Write | Unmap): void {
-    const volume = message.type === "write" ? message.key.volume : message.range.volume;
-    const known = this.replica.image?.purged.has(volume) ? "deleted" : this.host.volume(volume);
-    const refusal: CommandResult | null = !this.#open ? "not-primary" : known === "deleted" ? "deleted" : known === "unknown" ? "unknown-volume" : null;
-    if (message.type === "read") return refusal ? this.#readDone(channel, message, refusal) : this.#read(channel, message);
-    if (refusal) return this.#done(channel, message.tag, refusal);
-    this.#modify(channel, message);
-  }
-
-  #read(channel: Channel, message: Read): void {
-    this.ranges.read(message.range, (reader) => {
-      void this.host.drive.read(message.range).then((read) => {
-        this.ranges.endRead(reader);
-        if (!this.#open) return this.#readDone(channel, message, "not-primary");
-        if (reader.overtaken) return this.#read(channel, message);
-        if (!read.ok) {
-          this.log.error("a block does not match its checksum; the read is answered with a medium error", { ...message.range, badBlocks: read.badBlocks });
-          return this.#readDone(channel, message, "medium-error");
-        }
-        this.#leases.run(
-          () => {
-            if (!this.#open) return this.#readDone(channel, message, "not-primary");
-            this.host.send(channel, { type: "read-done", group: this.group, epoch: this.term.epoch, tag: message.tag, result: "done", clock: this.host.clock.nowMs(), checksums: read.checksums, data: read.data });
-          },
-          () => this.#readDone(channel, message, "not-primary"),
-        );
-      });
-    });
-  }
-
-  #modify(channel: Channel, message: Write | Unmap): void {
-    const key = `${message.gateway}.${message.operation}`;
-    const running = this.#operations.get(key);
-    if (running) return void running.waiting.push({ channel, tag: message.tag });
-    if (this.replica.image?.operations.get(message.gateway)?.has(message.operation)) return this.#done(channel, message.tag, "done");
-    if (message.type === "write" && !writeIntact(message)) return this.#done(channel, message.tag, "corrupt-frame");
-    const operation: Operation = { key, waiting: [{ channel, tag: message.tag }] };
-    this.#operations.set(key, operation);
-    if (message.type === "unmap") return this.#admit(message.range, operation, (range) => this.assign("unmap", range, null, null, message, operation));
-    const first = Math.floor(message.firstSector / SECTORS_PER_BLOCK);
-    const range: BlockRange = { ...message.key, first, count: message.checksums.length };
-    const whole = message.firstSector % SECTORS_PER_BLOCK === 0 && message.sectorCount % SECTORS_PER_BLOCK === 0;
-    if (whole) return this.#admit(range, operation, (at) => this.assign("write", at, message.data, message.checksums, message, operation));
-    this.#mergeAndWrite(range, message, operation);
-  }
-
-  #admit(range: BlockRange, operation: Operation, assign: (range: BlockRange) => void): void {
-    this.ranges.admitWrite(range, () => {
-      if (!this.#open) return this.#answerOperation(operation, "not-primary");
-      assign(range);
-    });
-  }
-
-  /** Parts of 4 KiB blocks are merged under the range's lock; the entry carries whole blocks. */
-  #mergeAndWrite(range: BlockRange, message: Write, operation: Operation): void {
-    this.ranges.lock(range, (release) => {
-      void mergeWrite(this.host.drive, range, message).then((merged) => {
-        if (!this.#open) this.#answerOperation(operation, "not-primary");
-        else if (!merged) this.#answerOperation(operation, "medium-error");
-        else this.assign("write", range, merged.data, merged.checksums, message, operation);
-        release();
-      });
-    });
-  }
-
-  #answerOperation(operation: Operation | null, result: CommandResult): void {
-    if (!operation) return;
-    this.#operations.delete(operation.key);
-    for (const { channel, tag } of operation.waiting) this.#done(channel, tag, result);
-  }
-  #done(channel: Channel, tag: number, result: CommandResult): void {
-    this.host.send(channel, { type: "done", group: this.group, epoch: this.term.epoch, tag, result, clock: this.host.clock.nowMs() });
-  }
-  #readDone(channel: Channel, message: Read, result: CommandResult): void {
-    this.host.send(channel, { type: "read-done", group: this.group, epoch: this.term.epoch, tag: message.tag, result, clock: this.host.clock.nowMs(), checksums: new Uint32Array(0), data: Buffer.alloc(0) });
+    this.#commands.take(channel, message);
   }
 
   /** R11b: recorded answers, those of entries still in flight included. */

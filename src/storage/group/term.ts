@@ -118,6 +118,14 @@ export class Term {
     return true;
   }
 
+  /** Silence up to now was this process's own fault: it counts from `fromMs` at the earliest. */
+  excuse(fromMs: number): void {
+    for (const peer of this.peers.values()) {
+      peer.heardMs = Math.max(peer.heardMs, fromMs);
+      if (peer.owedSinceMs !== Infinity) peer.owedSinceMs = Math.max(peer.owedSinceMs, fromMs);
+    }
+  }
+
   /** R4: members that have confirmed or acknowledged nothing for longer than `patienceMs`. */
   silentMembers(patienceMs: number): PeerState[] {
     const now = this.#host.clock.nowMs();

@@ -1,0 +1,292 @@
+import type { DriveId, GroupId, Instance, ServerName, VolumeId } from "../../src/base/ids.ts";
+import { ClusterMap } from "../../src/cluster/map.ts";
+import { groupId, keys, type GroupConfig } from "../../src/cluster/schema.ts";
+import type { Log, Platform } from "../../src/platform/platform.ts";
+import { MemoryStore, type TransactionFate } from "../../src/platform/store/memory.ts";
+import type { MemoryClient } from "../../src/platform/store/memory.ts";
+import type { Transaction } from "../../src/platform/store.ts";
+import type { Group } from "../../src/storage/group/group.ts";
+import { extentGroup, StorageNode } from "../../src/storage/node.ts";
+import { Chance } from "./chance.ts";
+import { DriveMedium, SimulatedDrive } from "./drive.ts";
+import { peerOf, SimulatedNetwork } from "./network.ts";
+import { SimulatedProcess } from "./process.ts";
+import { ProcessStore } from "./store.ts";
+import { SimulatedTime } from "./time.ts";
+
+/** Servers have been up this long when the story begins: nothing waits for a boot (R19). */
+const UPTIME_MS = 100_000;
+
+export interface RunningDrive {
+  readonly process: SimulatedProcess;
+  readonly drive: SimulatedDrive;
+  readonly client: MemoryClient;
+  node: StorageNode | null;
+}
+export interface SimulatedHost {
+  readonly id: DriveId;
+  readonly server: string;
+  readonly medium: DriveMedium;
+  running: RunningDrive | null;
+}
+export interface GroupSetup {
+  readonly factor: 1 | 2;
+  readonly index: number;
+  /** Names of drives, the wanted primary first. */
+  readonly wanted: readonly string[];
+}
+export interface ClusterOptions {
+  readonly seed: number;
+  /** Name of each drive and the server that it is in. */
+  readonly drives: Readonly<Record<string, string>>;
+  readonly groups: readonly GroupSetup[];
+  readonly groupCount?: number;
+  /** Volume counters and their factors. */
+  readonly volumes: Readonly<Record<number, 1 | 2>>;
+  readonly drift?: boolean;
+  /** Prints what happens. */
+  readonly verbose?: boolean;
+}
+
+/** A whole simulated cluster: real StorageNodes on simulated drives, network and store, all from one seed. */
+export class SimulatedCluster {
+  readonly options: ClusterOptions;
+  readonly time = new SimulatedTime();
+  readonly chance: Chance;
+  readonly network: SimulatedNetwork;
+  readonly store: MemoryStore;
+  /** A client that every fault spares: the scene's own hand. */
+  readonly admin: MemoryClient;
+  readonly hosts = new Map<string, SimulatedHost>();
+  readonly lines: string[] = [];
+  readonly failures: string[] = [];
+  fate: (transaction: Transaction, client: string) => TransactionFate = () => "normal";
+  readonly #bootMs = new Map<string, number>();
+  #hash = 0n;
+
+  constructor(options: ClusterOptions) {
+    this.options = options;
+    this.chance = new Chance(options.seed, "cluster");
+    this.network = new SimulatedNetwork(this.time, new Chance(options.seed, "network"));
+    const store = new Chance(options.seed, "store");
+    this.store = new MemoryStore({
+      clock: this.time,
+      latencyMs: () => store.between(0.2, store.happens(0.02) ? 100 : 4),
+      fate: (transaction, client) => (client === "admin" ? "normal" : this.fate(transaction, client)),
+    });
+    this.admin = this.store.client("admin");
+    this.network.delivered = (from, to, message) => this.#note(`${from.id} ${to} ${message.type} ${message.group} ${message.epoch}`);
+    let number = 0;
+    for (const [name, server] of Object.entries(options.drives)) {
+      number += 1;
+      const id = number.toString(16).padStart(16, "0") as DriveId;
+      this.hosts.set(name, { id, server, medium: new DriveMedium(), running: null });
+      this.#bootMs.set(server, -UPTIME_MS - this.chance.between(0, 10_000));
+    }
+    this.#form();
+    this.time.watchers.push(() => this.#checkPrimaries());
+  }
+
+  #form(): void {
+    this.put(keys.cluster, { id: "0".repeat(32), name: "simulated", incarnation: 1, targetName: "iqn.2026-01.test:simulated", formedAtMs: 0 });
+    for (const [counter, factor] of Object.entries(this.options.volumes)) {
+      const id = Number(counter) as VolumeId;
+      this.put(keys.volume(id), { id, name: `v${counter}`, sizeBytes: 2 ** 30, factor, lineage: id, createdAtMs: 0 });
+    }
+    for (const factor of [1, 2]) this.put(keys.pool(factor), { factor, groupCount: this.options.groupCount ?? 1 });
+    for (const { factor, index, wanted } of this.options.groups) {
+      const members = wanted.map((name) => this.host(name).id);
+      const config: GroupConfig = { incarnation: 1, epoch: 1 as never, primary: members[0] as DriveId, primaryInstance: 0 as Instance, members, learners: [], nonce: 1 };
+      this.put(keys.group(groupId(factor, index)), config);
+      this.put(keys.groupPlan(groupId(factor, index)), { wanted: members });
+    }
+  }
+
+  /** Puts at once and past everything that may be wrong with the store. */
+  put(key: string, value: unknown): void {
+    this.store.apply({ compares: [], puts: [{ key, value: JSON.stringify(value) }] });
+  }
+
+  host(name: string): SimulatedHost {
+    const host = this.hosts.get(name);
+    if (!host) throw new Error(`there is no drive ${name}`);
+    return host;
+  }
+  nameOf(id: string): string {
+    for (const [name, host] of this.hosts) if (host.id === id) return name;
+    return id;
+  }
+  group(name: string, group: GroupId): Group | undefined {
+    return this.host(name).running?.node?.groups.get(group);
+  }
+  config(group: GroupId): GroupConfig {
+    return JSON.parse(this.store.find(keys.group(group))?.value ?? "null") as GroupConfig;
+  }
+  plan(group: GroupId, wanted: readonly string[]): void {
+    this.note(`plan ${group}: ${wanted.join(" ")}`);
+    this.put(keys.groupPlan(group), { wanted: wanted.map((name) => this.host(name).id) });
+  }
+  get groupIds(): GroupId[] {
+    return this.options.groups.map(({ factor, index }) => groupId(factor, index));
+  }
+
+  // ---- processes ----
+
+  process(name: string, server: string, from?: Chance): SimulatedProcess {
+    const rate = this.options.drift && from ? 1 + from.between(-0.004, 0.004) : 1;
+    return new SimulatedProcess(name, this.time, this.#bootMs.get(server) ?? -UPTIME_MS, rate);
+  }
+
+  start(name: string): void {
+    const host = this.host(name);
+    if (host.running) return;
+    const { id, server, medium } = host;
+    const chance = new Chance(this.options.seed, `${name}.${medium.instance}`);
+    // The clock belongs to the server: its rate does not change with its processes.
+    const process = this.process(name, server, new Chance(this.options.seed, server));
+    const client = this.store.client(name);
+    const store = new ProcessStore(client, process);
+    const map = new ClusterMap();
+    const drive: SimulatedDrive = new SimulatedDrive(id, medium, process, chance, (key) => running.node?.groupOf(key) ?? extentGroup(map, new Map(), key));
+    const running: RunningDrive = { process, drive, client, node: null };
+    host.running = running;
+    this.note(`start ${name}, instance ${drive.instance}`);
+    const platform = { clock: process, random: chance, log: this.#log(name, {}), fatal: (reason: string, detail: string) => this.fail(`${name}: fatal ${reason}: ${detail}`) } as unknown as Platform;
+    const record = { id, server: server as ServerName, address: server, port: 1, instance: drive.instance, capacityBytes: 2 ** 40 };
+    const begin = async (): Promise<void> => {
+      for (;;) {
+        const found = await store.range("").catch(() => null);
+        if (found) {
+          map.snapshot(found.entries, found.revision);
+          break;
+        }
+        await new Promise<void>((resolve) => void process.timer(500, resolve));
+      }
+      const node = new StorageNode({ platform, store, map, drive, dialer: this.network.dialer(process, server, peerOf(id, drive.instance)), record });
+      running.node = node;
+      this.network.listening.set(id, { process, server, instance: drive.instance, refuse: (hello) => node.refuse(hello), accept: (channel) => node.accept(channel) });
+      await node.start();
+    };
+    begin().catch((error: unknown) => this.fail(`${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`));
+  }
+  startAll(): void {
+    for (const name of this.hosts.keys()) this.start(name);
+  }
+  /** kill -9. `published`: its supervisor saw it and says so (R18). */
+  kill(name: string, published = false): void {
+    const { running, id } = this.host(name);
+    if (!running) return;
+    this.note(`kill ${name}${published ? ", its death is published" : ""}`);
+    this.network.listening.delete(id);
+    running.process.kill();
+    this.host(name).running = null;
+    if (published) this.publishDeath(name);
+  }
+  publishDeath(name: string): void {
+    const { id, medium } = this.host(name);
+    this.put(keys.death(id), { instance: medium.instance, atMs: this.time.nowMs(), reason: "killed" });
+  }
+  restart(name: string, published = false): void {
+    this.kill(name, published);
+    this.start(name);
+  }
+  /** A server loses power: its processes end, and others hear nothing of it until it is back. */
+  powerOff(server: string): void {
+    this.note(`power off ${server}`);
+    this.network.dark.add(server);
+    for (const [name, host] of this.hosts) if (host.server === server) this.kill(name);
+  }
+  powerOn(server: string, bootSeconds = 15): void {
+    this.note(`power on ${server}`);
+    this.#bootMs.set(server, this.time.nowMs() - bootSeconds * 1000);
+    this.network.lit(server);
+    for (const [name, host] of this.hosts) if (host.server === server) this.start(name);
+  }
+  stall(name: string): void {
+    this.note(`stall ${name}`);
+    this.host(name).running?.process.stall();
+  }
+  resume(name: string): void {
+    this.note(`resume ${name}`);
+    this.host(name).running?.process.resume();
+  }
+  /** Nothing gets from one server to the other, in one direction. */
+  block(from: string, to: string): void {
+    this.note(`block ${from} > ${to}`);
+    this.network.block(from, to);
+  }
+  unblock(from: string, to: string): void {
+    this.note(`unblock ${from} > ${to}`);
+    this.network.unblock(from, to);
+  }
+  isolate(server: string): void {
+    for (const other of new Set([...this.hosts.values()].map((host) => host.server))) {
+      if (other === server) continue;
+      this.block(server, other);
+      this.block(other, server);
+    }
+  }
+
+  // ---- what is seen ----
+
+  /** Names of the drives that serve the group now, by their own knowledge. */
+  serving(group: GroupId): string[] {
+    const names: string[] = [];
+    for (const [name, host] of this.hosts) {
+      const found = host.running?.node?.groups.get(group);
+      if (found?.state === "serving" && found.serving?.hasLeases()) names.push(name);
+    }
+    return names;
+  }
+  /** Every group serves with exactly the members that its plan wants, the wanted primary at work. */
+  whole(groups: readonly GroupId[] = this.groupIds): boolean {
+    return groups.every((group) => {
+      const { wanted } = JSON.parse(this.store.find(keys.groupPlan(group))?.value ?? "null") as { wanted: DriveId[] };
+      const { members, learners, primary } = this.config(group);
+      const serving = this.serving(group);
+      return serving.length === 1 && this.host(serving[0] as string).id === primary && primary === wanted[0] && learners.length === 0 && members.length === wanted.length && wanted.every((id) => members.includes(id));
+    });
+  }
+
+  /** I1, I4: one primary under leases at an instant. */
+  #checkPrimaries(): void {
+    for (const group of this.groupIds) {
+      let found: string | null = null;
+      for (const [name, host] of this.hosts) {
+        const state = host.running?.node?.groups.get(group);
+        if (state?.state !== "serving" || !state.serving?.hasLeases()) continue;
+        if (found !== null) this.fail(`I1: ${found} and ${name} serve group ${group} at the same instant, epochs ${this.group(found, group)?.epoch} and ${state.epoch}`);
+        found = name;
+      }
+    }
+  }
+
+  // ---- the record ----
+
+  fail(what: string): never {
+    const line = `${this.time.nowMs().toFixed(1)} ${what}`;
+    this.failures.push(line);
+    throw new Error(`seed ${this.options.seed}: ${line}`);
+  }
+  note(line: string): void {
+    this.#note(line);
+    const text = `${this.time.nowMs().toFixed(1).padStart(9)} ${line}`;
+    this.lines.push(text);
+    if (this.options.verbose) console.log(text);
+  }
+  #note(line: string): void {
+    this.#hash = BigInt(Bun.hash(`${this.#hash} ${this.time.nowMs()} ${line}`));
+  }
+  /** Of everything that was delivered and logged, and when. */
+  get fingerprint(): string {
+    return this.#hash.toString(16);
+  }
+  #log(name: string, fields: Record<string, unknown>): Log {
+    const show = (more: Record<string, unknown> = {}): string =>
+      Object.entries({ ...fields, ...more })
+        .map(([key, value]) => ` ${key}=${JSON.stringify(value)?.replace(/[0-9a-f]{16}/g, (id) => this.nameOf(id))}`)
+        .join("");
+    const line = (level: string) => (message: string, more?: Record<string, unknown>) => this.note(`${name} ${level} ${message}${show(more)}`);
+    return { debug: () => {}, info: line("info"), warn: line("warn"), error: line("error"), child: (more) => this.#log(name, { ...fields, ...more }) };
+  }
+}

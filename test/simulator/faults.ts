@@ -1,0 +1,158 @@
+import type { TransactionFate } from "../../src/platform/store/memory.ts";
+import type { Chance } from "./chance.ts";
+import type { SimulatedCluster } from "./cluster.ts";
+
+/** Faults of every kind, by seed, until `stop`; `heal` ends all that lasts. */
+export class Faults {
+  readonly #cluster: SimulatedCluster;
+  readonly #chance: Chance;
+  readonly #everyMs: number;
+  readonly #names: readonly string[];
+  readonly #servers: readonly string[];
+  readonly #wanted = new Map<number, readonly string[]>();
+  #stopped = false;
+
+  constructor(cluster: SimulatedCluster, chance: Chance, everyMs: number) {
+    this.#cluster = cluster;
+    this.#chance = chance;
+    this.#everyMs = everyMs;
+    this.#names = [...cluster.hosts.keys()];
+    this.#servers = [...new Set([...cluster.hosts.values()].map(({ server }) => server))];
+    cluster.fate = () => storeFate(chance);
+  }
+
+  start(): void {
+    this.#next();
+  }
+  #next(): void {
+    const gapMs = this.#chance.happens(0.3) ? this.#chance.between(0, 300) : this.#chance.between(0, this.#everyMs * 2);
+    this.#cluster.time.timer(gapMs, () => {
+      if (this.#stopped) return;
+      this.#one();
+      this.#next();
+    });
+  }
+  stop(): void {
+    this.#stopped = true;
+  }
+  heal(): void {
+    const cluster = this.#cluster;
+    this.stop();
+    cluster.note("heal");
+    cluster.fate = () => "normal";
+    cluster.store.setAvailable(true);
+    cluster.network.unblockAll();
+    for (const server of this.#servers) if (cluster.network.dark.has(server)) cluster.powerOn(server);
+    for (const [name, host] of cluster.hosts) {
+      host.running?.client.setReachable(true);
+      host.running?.drive.unhang();
+      cluster.resume(name);
+      cluster.start(name);
+    }
+  }
+
+  #later(fromMs: number, toMs: number, run: () => void): void {
+    this.#cluster.time.timer(this.#chance.between(fromMs, toMs), () => this.#stopped || run());
+  }
+
+  #one(): void {
+    const cluster = this.#cluster;
+    const chance = this.#chance;
+    const name = chance.pick(this.#names);
+    const server = chance.pick(this.#servers);
+    const other = chance.pick(this.#servers);
+    const kind = chance.float();
+    if (kind < 0.25) this.#kill(name);
+    else if (kind < 0.29) this.#powerLoss();
+    else if (kind < 0.33) this.#powerOff(server);
+    else if (kind < 0.47) {
+      cluster.stall(name);
+      this.#later(100, chance.happens(0.5) ? 2500 : 10_000, () => cluster.resume(name));
+    } else if (kind < 0.6) this.#cut();
+    else if (kind < 0.72) this.#partition(server, other);
+    else if (kind < 0.78) {
+      const client = cluster.host(name).running?.client;
+      cluster.note(`${name} does not reach the store`);
+      client?.setReachable(false);
+      this.#later(200, 8000, () => client?.setReachable(true));
+    } else if (kind < 0.81) {
+      cluster.note("the store has no quorum");
+      cluster.store.setAvailable(false);
+      this.#later(200, 6000, () => cluster.store.setAvailable(true));
+    } else if (kind < 0.86) {
+      const drive = cluster.host(name).running?.drive;
+      cluster.note(`the journal of ${name} hangs`);
+      if (drive) drive.hung = true;
+      this.#later(100, 4000, () => drive?.unhang());
+    } else this.#plan();
+  }
+
+  #kill(name: string): void {
+    const published = this.#chance.happens(0.5);
+    if (!this.#cluster.host(name).running) return;
+    this.#cluster.kill(name);
+    if (published) this.#later(1, 100, () => this.#publish(name));
+    this.#later(published ? 100 : 20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
+  }
+  /** A supervisor publishes the death of the instance that ended, even when a newer one runs already. */
+  #publish(name: string): void {
+    if (this.#cluster.host(name).running === null) this.#cluster.publishDeath(name);
+  }
+  #start(name: string): void {
+    if (!this.#cluster.network.dark.has(this.#cluster.host(name).server)) this.#cluster.start(name);
+  }
+  #powerLoss(): void {
+    for (const server of this.#servers) this.#cluster.powerOff(server);
+    for (const server of this.#servers) this.#later(500, 4000, () => this.#cluster.powerOn(server, this.#chance.between(5, 20)));
+  }
+  #powerOff(server: string): void {
+    this.#cluster.powerOff(server);
+    this.#later(1000, 12_000, () => this.#cluster.powerOn(server, this.#chance.between(5, 20)));
+  }
+  #cut(): void {
+    const ends = [...this.#cluster.network.ends];
+    if (ends.length === 0) return;
+    const end = this.#chance.pick(ends);
+    this.#cluster.note(`cut ${end.self.id} - ${end.peer.id}`);
+    this.#cluster.network.cut(end);
+  }
+  #partition(from: string, to: string): void {
+    const cluster = this.#cluster;
+    if (from === to) {
+      cluster.isolate(from);
+      this.#later(100, 8000, () => cluster.network.unblockAll());
+      return;
+    }
+    cluster.block(from, to);
+    if (this.#chance.happens(0.4)) cluster.block(to, from);
+    this.#later(100, 8000, () => {
+      cluster.unblock(from, to);
+      cluster.unblock(to, from);
+    });
+  }
+  /** The wanted drives of a group change: another primary, another drive. */
+  #plan(): void {
+    const cluster = this.#cluster;
+    const setup = this.#chance.pick(cluster.options.groups);
+    const index = cluster.options.groups.indexOf(setup);
+    const group = cluster.groupIds[index] as never;
+    const wanted = this.#wanted.get(index) ?? setup.wanted;
+    let next: string[];
+    if (this.#chance.happens(0.4)) next = this.#chance.shuffled(wanted);
+    else {
+      const servers = this.#chance.shuffled(this.#servers).slice(0, wanted.length);
+      next = servers.map((server) => this.#chance.pick([...cluster.hosts].filter(([, host]) => host.server === server).map(([name]) => name)));
+    }
+    this.#wanted.set(index, next);
+    cluster.plan(group, next);
+  }
+}
+
+/** What becomes of a change in the store: mostly nothing special. */
+function storeFate(chance: Chance): TransactionFate {
+  const kind = chance.float();
+  if (kind < 0.02) return "lost";
+  if (kind < 0.05) return "unanswered";
+  if (kind < 0.07) return { lateMs: chance.between(10, 6000) };
+  return "normal";
+}

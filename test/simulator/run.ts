@@ -1,0 +1,81 @@
+import { Chance } from "./chance.ts";
+import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
+import { differences } from "./contents.ts";
+import { Faults } from "./faults.ts";
+import { SimulatedGateway } from "./gateway.ts";
+import { History } from "./history.ts";
+import { slots, Workload } from "./workload.ts";
+
+/** After the last fault has ended everything is whole again within this. */
+const HEAL_MS = 60_000;
+
+export interface SeedResult {
+  readonly seed: number;
+  readonly failures: readonly string[];
+  readonly fingerprint: string;
+  readonly commands: number;
+  readonly reads: number;
+  readonly lines: readonly string[];
+}
+
+/** One random story: a cluster, hosts' reads and writes, faults; then healing, and everything checked. */
+export function runSeed(seed: number, verbose = false, faultyMs = 30_000): SeedResult {
+  const chance = new Chance(seed, "story");
+  const cluster = makeCluster(seed, chance, verbose);
+  const history = new History();
+  const gateways = [1, 2].map((number) => new SimulatedGateway(cluster, "g", number, history));
+  const workload = new Workload(new Chance(seed, "workload"), gateways, slots(chance, [1, 2], 3, 14), chance.pick([30, 100, 400]));
+  try {
+    tell(cluster, workload, gateways, chance, seed, faultyMs);
+  } catch (error) {
+    if (cluster.failures.length === 0) cluster.failures.push(`${cluster.time.nowMs().toFixed(1)} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  }
+  return { seed, failures: cluster.failures, fingerprint: cluster.fingerprint, commands: workload.done, reads: history.reads, lines: cluster.lines };
+}
+
+function makeCluster(seed: number, chance: Chance, verbose: boolean): SimulatedCluster {
+  const drives: Record<string, string> = { a: "s1", b: "s2", c: "s3" };
+  if (chance.happens(0.5)) drives.d = "s4";
+  if (chance.happens(0.3)) drives.e = "s1";
+  const groups: GroupSetup[] = [];
+  for (const factor of [1, 2] as const)
+    for (const index of [0, 1]) {
+      const servers = chance.shuffled([...new Set(Object.values(drives))]).slice(0, factor + 1);
+      groups.push({ factor, index, wanted: servers.map((server) => chance.pick(Object.keys(drives).filter((name) => drives[name] === server))) });
+    }
+  const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: 2, volumes: { 1: 1, 2: 2 }, drift: true, verbose });
+  const kept = chance.pick([4, 20, Infinity, Infinity]);
+  for (const host of cluster.hosts.values()) host.medium.logEntriesKept = kept;
+  return cluster;
+}
+
+function tell(cluster: SimulatedCluster, workload: Workload, gateways: readonly SimulatedGateway[], chance: Chance, seed: number, faultyMs: number): void {
+  const { time } = cluster;
+  cluster.startAll();
+  if (!time.until(() => cluster.groupIds.every((group) => cluster.serving(group).length === 1), 30_000)) cluster.fail("the groups do not begin to serve");
+  workload.start();
+  const faults = new Faults(cluster, new Chance(seed, "faults"), chance.pick([700, 2500, 6000]));
+  faults.start();
+  time.pass(faultyMs);
+  faults.heal();
+  if (chance.happens(0.5)) workload.stop();
+  if (!time.until(() => cluster.whole(), HEAL_MS)) cluster.fail(`not whole ${HEAL_MS / 1000} s after healing: ${state(cluster)}`);
+  workload.stop();
+  if (!time.until(() => gateways.every((gateway) => gateway.openCount === 0), 20_000)) cluster.fail(`commands are not answered: ${gateways.map((gateway) => gateway.openCount).join(", ")}`);
+  let read = false;
+  workload.readAll(() => (read = true));
+  if (!time.until(() => read, 20_000)) cluster.fail("not everything can be read");
+  time.pass(3000);
+  for (const group of cluster.groupIds) for (const difference of differences(cluster, group)) cluster.fail(difference);
+}
+
+function state(cluster: SimulatedCluster): string {
+  return cluster.groupIds
+    .map((group) => {
+      const { epoch, primary, members, learners } = cluster.config(group);
+      const names = (ids: readonly string[]): string => ids.map((id) => cluster.nameOf(id)).join(" ");
+      const states = [...cluster.hosts].map(([name]) => `${name} ${cluster.group(name, group)?.state ?? "-"}`).join(", ");
+      return `group ${group}: epoch ${epoch}, primary ${cluster.nameOf(primary)}, members ${names(members)}, learners ${names(learners)}; ${states}`;
+    })
+    .join("\n");
+}
