@@ -59,6 +59,8 @@ export class SimulatedCluster {
   readonly admin: MemoryClient;
   readonly hosts = new Map<string, SimulatedHost>();
   readonly gateways = new Map<string, { asked(tag: number): { readonly operation: number } | undefined }>();
+  /** Told to stop, and not ended yet. */
+  readonly stopping = new Set<string>();
   readonly lines: string[] = [];
   readonly failures: string[] = [];
   fate: (transaction: Transaction, client: string) => TransactionFate = () => "normal";
@@ -186,6 +188,7 @@ export class SimulatedCluster {
     const { running, id } = this.host(name);
     if (!running) return;
     this.note(`kill ${name}${published ? ", its death is published" : ""}`);
+    this.stopping.delete(name);
     this.network.listening.delete(id);
     running.process.kill();
     this.host(name).running = null;
@@ -203,6 +206,7 @@ export class SimulatedCluster {
     const { running } = this.host(name);
     if (!running) return;
     this.note(`stop ${name}`);
+    this.stopping.add(name);
     running.process.happen(() => void running.node?.stop());
     this.time.timer(50, () => this.host(name).running === running && this.kill(name));
   }

@@ -50,6 +50,7 @@ export class Faults {
       host.running?.client.setReachable(true);
       host.running?.drive.unhang();
       cluster.resume(name);
+      if (cluster.stopping.has(name)) cluster.kill(name);
       cluster.start(name);
     }
   }
