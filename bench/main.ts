@@ -109,6 +109,17 @@ async function measure(cluster: BenchCluster, client: Client, job: Job & { reado
   };
 }
 
+/** CPU seconds per second of a trial without load, by role: it is part of every row, and most of one with few commands. */
+async function measureIdle(cluster: BenchCluster, seconds: number): Promise<Record<string, number>> {
+  const trial = cluster.trial();
+  const before = cpuOfTrial(trial);
+  const startMs = performance.now();
+  await Bun.sleep(seconds * 1000);
+  const used = cpuBetween(before, cpuOfTrial(trial));
+  const elapsed = (performance.now() - startMs) / 1000;
+  return Object.fromEntries([...used].map(([role, cpu]) => [role, round(cpu / elapsed, 4)]));
+}
+
 async function bench(chosen: Chosen, cluster: BenchCluster, stopped: Promise<never>): Promise<BenchReport> {
   say(`a trial in ${cluster.directory}`);
   await Promise.race([cluster.start(), stopped]);
@@ -117,6 +128,9 @@ async function bench(chosen: Chosen, cluster: BenchCluster, stopped: Promise<nev
     say(`writing a working set of ${WORKING_SET_BYTES / MIB} MiB`);
     const fill: Job = { kind: "fill", order: "sequential", bytes: MIB, queueDepth: LARGE_DEPTH, workingSetBytes: WORKING_SET_BYTES, warmUpSeconds: 0, seconds: 0 };
     await Promise.race([client.run(fill, () => undefined), stopped]);
+    await Bun.sleep(PAUSE_MS);
+    say(`nothing for ${chosen.seconds} s`);
+    const idle = await Promise.race([measureIdle(cluster, Number(chosen.seconds)), stopped]);
     const rows: Row[] = [];
     for (const job of loads(Number(chosen.seconds), new RegExp(chosen.only ?? ""))) {
       await Bun.sleep(PAUSE_MS);
@@ -126,7 +140,7 @@ async function bench(chosen: Chosen, cluster: BenchCluster, stopped: Promise<nev
     // While nothing else uses the disk.
     await Bun.sleep(PAUSE_MS);
     const fdatasync = measureSync(cluster.directory);
-    return { store: chosen.store, processes: chosen.processes, workingSetBytes: WORKING_SET_BYTES, fdatasync, rows, ratios: ratiosOf(rows, fdatasync) };
+    return { store: chosen.store, processes: chosen.processes, workingSetBytes: WORKING_SET_BYTES, fdatasync, idle, rows, ratios: ratiosOf(rows, fdatasync) };
   } finally {
     client.stop();
   }

@@ -17,6 +17,8 @@ export interface BenchReport {
   readonly processes: string;
   readonly workingSetBytes: number;
   readonly fdatasync: SyncLatency;
+  /** CPU seconds per second of the trial without load, by role. */
+  readonly idle: Readonly<Record<string, number>>;
   readonly rows: readonly Row[];
   /** Median latency over the machine's own fdatasync of 4 KiB. */
   readonly ratios: Readonly<Record<string, number>>;
@@ -49,6 +51,7 @@ export function textOf(report: BenchReport): string {
     `3 servers, 2 drives each, 2 copies; store ${report.store}, processes ${report.processes}; working set ${report.workingSetBytes / 2 ** 20} MiB, page cache warm`,
     ...table([head, ...rows]),
     "",
+    `CPU without load, seconds per second: ${Object.entries(report.idle).map(([role, seconds]) => `${role} ${seconds.toFixed(3)}`).join(", ")}`,
     `4 KiB write + fdatasync on the same disk, alone: p50 ${fdatasync.p50Us} us, p99 ${fdatasync.p99Us} us`,
     ...Object.entries(report.ratios).map(([name, ratio]) => `p50 of ${name} / fdatasync: ${ratio}`),
   ].join("\n");
