@@ -77,8 +77,9 @@ export function tryLock(fd: number): string | null {
 }
 
 const RWF_NOWAIT = 8;
-// struct iovec: address and length, 8 bytes each.
-const iovec = new Uint32Array(4);
+// struct iovec: address and length, 8 bytes each. On an ArrayBuffer of its own, as everything whose address is kept: the memory of a
+// small typed array may move.
+const iovec = new Uint32Array(new ArrayBuffer(16));
 const iovecAddress = ptr(iovec);
 
 /**
@@ -93,7 +94,8 @@ export function readCached(fd: number, buffer: Uint8Array, offset: number, lengt
   return libc.symbols.preadv2(fd, iovecAddress, 1, position, RWF_NOWAIT);
 }
 
-const lingerZero = new Int32Array([1, 0]);
+const lingerZero = new Int32Array(new ArrayBuffer(8));
+lingerZero[0] = 1;
 const lingerAddress = ptr(lingerZero);
 
 /** SO_LINGER with a time of 0: close, and the death of the process, send RST and drop what was not delivered. */

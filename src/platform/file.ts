@@ -31,7 +31,8 @@ export class RealFile implements File {
 
   async read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> {
     this.#checkRange(buffer, offset, length, position);
-    if (!this.#direct && length <= CACHED_BYTES_MAX) {
+    // The memory of a buffer below some hundred bytes may move when its address is taken; nothing that small is hot.
+    if (!this.#direct && length <= CACHED_BYTES_MAX && buffer.byteLength >= ALIGNMENT) {
       assert(!this.#closing, `${this.#path} is not used after close`);
       // Less than all: the end of the file, or what is not cached. The other way tells them apart.
       if (readCached(this.#fd, buffer, offset, length, position) === length) return length;
