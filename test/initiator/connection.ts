@@ -39,6 +39,8 @@ export class PduConnection {
   #reason: string | null = null;
 
   #slab = Buffer.allocUnsafe(SLAB_BYTES);
+  /** Bytes from `#sent` to `#filled` wait to be written. */
+  #sent = 0;
   #filled = 0;
   #flushing = false;
 
@@ -89,7 +91,11 @@ export class PduConnection {
   }
 
   #put(bytes: Buffer): void {
-    if (this.#filled + bytes.length > this.#slab.length) this.#flush();
+    if (this.#filled + bytes.length > this.#slab.length) {
+      this.#flush();
+      this.#slab = Buffer.allocUnsafe(SLAB_BYTES);
+      this.#sent = this.#filled = 0;
+    }
     bytes.copy(this.#slab, this.#filled);
     this.#filled += bytes.length;
   }
@@ -104,11 +110,10 @@ export class PduConnection {
   }
 
   #flush(): void {
-    if (this.#filled === 0 || this.#reason !== null) return;
-    const taken = this.#socket.write(this.#slab.subarray(0, this.#filled));
-    // What the kernel has not taken lies in the slab still.
-    if (!taken) this.#slab = Buffer.allocUnsafe(SLAB_BYTES);
-    this.#filled = 0;
+    if (this.#filled === this.#sent || this.#reason !== null) return;
+    // What is sent is never written over: the socket may hold on to it.
+    this.#socket.write(this.#slab.subarray(this.#sent, this.#filled));
+    this.#sent = this.#filled;
   }
 
   /** Drops the connection without a word. */
