@@ -73,7 +73,12 @@ export class Writer {
     this.#buffer.writeUInt32LE(count, at);
     return this;
   }
-  /** What was written; the writer must not be used afterwards. */
+  /** Begins anew in the same memory: what was finished before is gone. */
+  reset(): this {
+    this.#length = 0;
+    return this;
+  }
+  /** What was written; the writer must not be used afterwards, unless `reset`. */
   finish(): Buffer {
     return this.#buffer.subarray(0, this.#length);
   }

@@ -1,14 +1,22 @@
-import { FormatError } from "../base/bytes.ts";
+import { FormatError, Writer } from "../base/bytes.ts";
 import type { Socket, SocketEvents } from "../platform/platform.ts";
-import { DATA_BYTES_MAX, decodeMessage, encodeHead, HEAD_BYTES_MAX, MESSAGE_TYPES, messageData } from "./codec.ts";
-import { encodeFrame, FrameParser, type FrameHeader } from "./frame.ts";
+import { DATA_BYTES_MAX, decodeMessage, HEAD_BYTES_MAX, MESSAGE_TYPES, messageData, writeHead } from "./codec.ts";
+import { encodeFrame, FRAME_HEADER_BYTES, FrameParser, writeFrame, type FrameFields, type FrameHeader } from "./frame.ts";
 import { HELLO_LIMITS } from "./hello.ts";
 import type { Channel, ChannelEvents, Message, Peer } from "./messages.ts";
 
-/** Small buffers of one turn are joined into one write up to this size; larger ones go out as they are. */
-const JOIN_BYTES_MAX = 32 * 1024;
+/** Messages are laid one behind the other in a block of this size, and those of one turn leave in one write. */
+const SLAB_BYTES = 64 * 1024;
+/** Up to here data is copied behind its message; longer data leaves from where it lies, which costs less than the copy. */
+const COPY_BYTES_MAX = 16 * 1024;
+/** Fields longer than this, which only peering and recovery have, are made in memory of their own. */
+const SHARED_HEAD_BYTES_MAX = 4096;
 /** A peer that takes nothing while this much waits for it is closed: its groups go on without it, and it comes back as a learner. */
 const QUEUED_BYTES_MAX = 256 * 1024 * 1024;
+
+const NO_SLAB = Buffer.alloc(0);
+// Used and left within one synchronous call, so all channels share it.
+let heads = new Writer(SHARED_HEAD_BYTES_MAX);
 
 /**
  * Frames over one socket. First the hello's frames go to `helloFrame`; after `open` messages go to the events. Whatever does
@@ -20,8 +28,13 @@ export class FramedSocket implements Channel {
   readonly #parser: FrameParser;
   #peer: Peer | null = null;
   #events: ChannelEvents | null = null;
+  /** What is before the slab's unsent bytes, in order. */
   #outgoing: Buffer[] = [];
   #outgoingBytes = 0;
+  #slab: Buffer = NO_SLAB;
+  /** Bytes from `#sent` to `#filled` of the slab wait to be written. What was sent is never written over: the socket may hold on to it. */
+  #sent = 0;
+  #filled = 0;
   #flushing = false;
   #closed = false;
   readonly #helloFrame: (type: number, head: Buffer) => void;
@@ -70,15 +83,21 @@ export class FramedSocket implements Channel {
   }
 
   sendHello(type: number, head: Buffer): void {
-    this.#queue(encodeFrame(type, { group: 0, tag: 0, epoch: 0, instance: this.#instance }, head, 0));
+    this.#queueFrame(type, { group: 0, tag: 0, epoch: 0, instance: this.#instance }, head, 0);
   }
 
   send(message: Message): void {
     if (this.#closed) return;
     const data = messageData(message);
     const fields = { group: message.group, tag: message.tag, epoch: message.epoch, instance: this.#instance };
-    this.#queue(encodeFrame(MESSAGE_TYPES[message.type], fields, encodeHead(message), data.length));
-    if (data.length > 0) this.#queue(data);
+    writeHead(heads.reset(), message);
+    this.#queueFrame(MESSAGE_TYPES[message.type], fields, heads.finish(), data.length);
+    if (heads.length > SHARED_HEAD_BYTES_MAX) heads = new Writer(SHARED_HEAD_BYTES_MAX);
+    if (data.length > COPY_BYTES_MAX) this.#queueApart(data);
+    else if (data.length > 0) {
+      const at = this.#room(data.length);
+      data.copy(this.#slab, at);
+    }
     if (this.queuedBytes > QUEUED_BYTES_MAX) this.close("it takes too little of what is sent to it");
   }
 
@@ -101,10 +120,42 @@ export class FramedSocket implements Channel {
     this.#events.message(decodeMessage(header.type, { group: header.group, epoch: header.epoch, tag: header.tag }, head, data));
   }
 
-  /** Everything sent in one turn leaves in as few writes as it takes. */
-  #queue(bytes: Buffer): void {
+  #queueFrame(type: number, fields: FrameFields, head: Buffer, dataBytes: number): void {
+    const length = FRAME_HEADER_BYTES + head.length;
+    if (length > COPY_BYTES_MAX) return this.#queueApart(encodeFrame(type, fields, head, dataBytes));
+    const at = this.#room(length);
+    writeFrame(this.#slab, at, type, fields, head, dataBytes);
+  }
+
+  /** Where in the slab `bytes` more go, at most COPY_BYTES_MAX. */
+  #room(bytes: number): number {
+    if (this.#filled + bytes > this.#slab.length) {
+      this.#endSlab();
+      this.#slab = Buffer.allocUnsafe(SLAB_BYTES);
+      this.#sent = 0;
+      this.#filled = 0;
+    }
+    const at = this.#filled;
+    this.#filled += bytes;
+    this.#queued(bytes);
+    return at;
+  }
+
+  #queueApart(bytes: Buffer): void {
+    this.#endSlab();
     this.#outgoing.push(bytes);
-    this.#outgoingBytes += bytes.length;
+    this.#queued(bytes.length);
+  }
+
+  /** What the slab holds goes before what comes next. */
+  #endSlab(): void {
+    if (this.#filled > this.#sent) this.#outgoing.push(this.#slab.subarray(this.#sent, this.#filled));
+    this.#sent = this.#filled;
+  }
+
+  /** Everything sent in one turn leaves in as few writes as it takes. */
+  #queued(bytes: number): void {
+    this.#outgoingBytes += bytes;
     if (this.#flushing) return;
     this.#flushing = true;
     queueMicrotask(() => this.#flush());
@@ -112,25 +163,22 @@ export class FramedSocket implements Channel {
 
   #flush(): void {
     this.#flushing = false;
+    if (this.#closed || this.#outgoingBytes === 0) return;
+    this.#endSlab();
     const outgoing = this.#outgoing;
-    if (outgoing.length === 0 || this.#closed) return;
     this.#outgoing = [];
     this.#outgoingBytes = 0;
-    let start = 0;
-    while (start < outgoing.length) {
-      let end = start;
-      let bytes = 0;
-      while (end < outgoing.length && bytes + (outgoing[end] as Buffer).length <= JOIN_BYTES_MAX) bytes += (outgoing[end++] as Buffer).length;
-      if (end - start > 1) this.#socket.write(Buffer.concat(outgoing.slice(start, end), bytes));
-      else this.#socket.write(outgoing[start] as Buffer);
-      start = Math.max(end, start + 1);
-    }
+    for (const bytes of outgoing) this.#socket.write(bytes);
   }
 
   #ended(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#outgoing = [];
+    this.#outgoingBytes = 0;
+    this.#slab = NO_SLAB;
+    this.#sent = 0;
+    this.#filled = 0;
     this.#events?.closed(reason);
     this.#onClosed(reason);
   }

@@ -28,6 +28,12 @@ const TYPE_NAMES = new Map(Object.entries(MESSAGE_TYPES).map(([name, number]) =>
 /** The message's own fields; its data, if any, travels behind them. */
 export function encodeHead(message: Message): Buffer {
   const w = new Writer(192);
+  writeHead(w, message);
+  return w.finish();
+}
+
+/** As `encodeHead`, into memory that is used again and again. */
+export function writeHead(w: Writer, message: Message): void {
   switch (message.type) {
     case "fence":
       w.text(JSON.stringify(message.config)).list(message.dead, (x, dead) => x.text(dead.id).u64(dead.instance));
@@ -125,7 +131,6 @@ export function encodeHead(message: Message): Buffer {
       w.u8(COMMAND_RESULTS.indexOf(message.result)).f64(message.clock);
       break;
   }
-  return w.finish();
 }
 
 export function messageData(message: Message): Buffer {

@@ -37,21 +37,38 @@ export interface FrameLimits {
   readonly dataBytesMax: number;
 }
 
+export interface FrameFields {
+  readonly group: number;
+  readonly tag: number;
+  readonly epoch: number;
+  readonly instance: number;
+}
+
 /** Header and fields in one buffer. */
-export function encodeFrame(type: number, fields: { group: number; tag: number; epoch: number; instance: number }, head: Buffer, dataBytes: number): Buffer {
+export function encodeFrame(type: number, fields: FrameFields, head: Buffer, dataBytes: number): Buffer {
   const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + head.length);
-  frame.writeUInt32LE(MAGIC, 0);
-  frame.writeUInt32LE(type, 4);
-  frame.writeUInt32LE(head.length, 8);
-  frame.writeUInt32LE(dataBytes, 12);
-  frame.writeUInt32LE(fields.group, 16);
-  frame.writeUInt32LE(fields.tag, 20);
-  writeU64(frame, fields.epoch, 24);
-  writeU64(frame, fields.instance, 32);
-  frame.writeUInt32LE(hash32(head), 40);
-  frame.writeUInt32LE(hash32(frame.subarray(0, 44)), 44);
-  frame.set(head, FRAME_HEADER_BYTES);
+  writeFrame(frame, 0, type, fields, head, dataBytes);
   return frame;
+}
+
+// Where each header is made: its part under the hash needs a view of its own, and making one costs as much as all fields.
+const scratch = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES);
+const hashed = scratch.subarray(0, 44);
+
+/** Header and fields at `at` of `frame`, which has room for them. */
+export function writeFrame(frame: Buffer, at: number, type: number, fields: FrameFields, head: Buffer, dataBytes: number): void {
+  scratch.writeUInt32LE(MAGIC, 0);
+  scratch.writeUInt32LE(type, 4);
+  scratch.writeUInt32LE(head.length, 8);
+  scratch.writeUInt32LE(dataBytes, 12);
+  scratch.writeUInt32LE(fields.group, 16);
+  scratch.writeUInt32LE(fields.tag, 20);
+  writeU64(scratch, fields.epoch, 24);
+  writeU64(scratch, fields.instance, 32);
+  scratch.writeUInt32LE(hash32(head), 40);
+  scratch.writeUInt32LE(hash32(hashed), 44);
+  frame.set(scratch, at);
+  frame.set(head, at + FRAME_HEADER_BYTES);
 }
 
 /** Cuts a byte stream into frames. Any byte that does not belong throws `FormatError`: the connection cannot go on. */

@@ -1,5 +1,6 @@
-import { connect, type Socket } from "node:net";
 import { dataLengthOf, HEADER_BYTES } from "../../src/iscsi/pdu.ts";
+import { realNetwork } from "../../src/platform/network.ts";
+import type { Socket } from "../../src/platform/platform.ts";
 
 export interface ConnectionEvents {
   /** Where the data segment of this PDU shall go (of at least its length), or null for a buffer of its own. */
@@ -19,6 +20,10 @@ export class ConnectionLost extends Error {
 const CONNECT_WITHIN_MS = 5_000;
 const NOTHING = Buffer.alloc(0);
 const PADDING = Buffer.alloc(3);
+/** What is sent in one turn is copied together here and leaves in one write. */
+const SLAB_BYTES = 64 * 1024;
+/** Longer data goes out from where it lies: copying costs more than a system call. */
+const COPY_BYTES_MAX = 16 * 1024;
 
 /** PDUs over TCP (RFC 7143 11.2), without digests. It knows nothing of login or tasks: what is sent is sent as it is. */
 export class PduConnection {
@@ -33,50 +38,82 @@ export class PduConnection {
   #paddedBytes = 0;
   #reason: string | null = null;
 
+  #slab = Buffer.allocUnsafe(SLAB_BYTES);
+  /** Bytes from `#sent` to `#filled` wait to be written. */
+  #sent = 0;
+  #filled = 0;
+  #flushing = false;
+
   private constructor(socket: Socket, events: ConnectionEvents) {
     this.#socket = socket;
     this.#events = events;
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
-    socket.on("end", () => this.#close("the target has closed the connection"));
-    socket.on("error", (error: Error) => this.#close(error.message));
-    socket.on("close", () => this.#close("the connection has ended"));
   }
 
   /** Rejects with `ConnectionLost`. */
-  static open(portal: { readonly address: string; readonly port: number }, events: ConnectionEvents): Promise<PduConnection> {
-    const where = `${portal.address}:${portal.port}`;
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host: portal.address, port: portal.port, noDelay: true });
-      const tooLate = setTimeout(() => failed(new Error("no answer in time")), CONNECT_WITHIN_MS);
-      const failed = (error: Error): void => {
-        clearTimeout(tooLate);
-        socket.destroy();
-        reject(new ConnectionLost(`${where}: ${error.message}`));
-      };
-      // Stays: an error without a listener would end the process.
-      socket.on("error", failed);
-      socket.once("connect", () => {
-        clearTimeout(tooLate);
-        resolve(new PduConnection(socket, events));
+  static async open(portal: { readonly address: string; readonly port: number }, events: ConnectionEvents): Promise<PduConnection> {
+    const made: { connection: PduConnection | null } = { connection: null };
+    try {
+      await realNetwork().connect({ endpoint: { address: portal.address, port: portal.port }, timeoutMs: CONNECT_WITHIN_MS }, (socket) => {
+        const connection = (made.connection = new PduConnection(socket, events));
+        return { data: (chunk) => connection.#receive(chunk), drained: () => undefined, closed: (reason) => connection.#close(reason) };
       });
-    });
+    } catch (error) {
+      throw new ConnectionLost(`${portal.address}:${portal.port}: ${(error as Error).message}`);
+    }
+    if (made.connection === null) throw new ConnectionLost("connected, but to nothing");
+    return made.connection;
   }
 
   get isClosed(): boolean {
     return this.#reason !== null;
   }
 
-  /** Sends a PDU: the data's length and the padding are added here. The header may be used again at once. */
+  /** Sends a PDU: the data's length and the padding are added here. The header may be used again at once, the data when it is answered. */
   send(header: Buffer, data: Buffer = NOTHING): void {
     if (this.#reason !== null) return;
     header.writeUIntBE(data.length, 5, 3);
-    const padding = (4 - (data.length & 3)) & 3;
-    this.#socket.write(Buffer.concat([header, data, PADDING.subarray(0, padding)]));
+    const padding = PADDING.subarray(0, (4 - (data.length & 3)) & 3);
+    this.#put(header);
+    if (data.length <= COPY_BYTES_MAX) this.#put(data);
+    else {
+      this.#flush();
+      this.#socket.write(data);
+    }
+    this.#put(padding);
+    this.#flushSoon();
   }
 
   /** Sends bytes as they are, whatever they are. */
   sendRaw(bytes: Buffer): void {
-    if (this.#reason === null) this.#socket.write(bytes);
+    if (this.#reason !== null) return;
+    this.#flush();
+    this.#socket.write(Buffer.from(bytes));
+  }
+
+  #put(bytes: Buffer): void {
+    if (this.#filled + bytes.length > this.#slab.length) {
+      this.#flush();
+      this.#slab = Buffer.allocUnsafe(SLAB_BYTES);
+      this.#sent = this.#filled = 0;
+    }
+    bytes.copy(this.#slab, this.#filled);
+    this.#filled += bytes.length;
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#filled === this.#sent || this.#reason !== null) return;
+    // What is sent is never written over: the socket may hold on to it.
+    this.#socket.write(this.#slab.subarray(this.#sent, this.#filled));
+    this.#sent = this.#filled;
   }
 
   /** Drops the connection without a word. */

@@ -154,11 +154,14 @@ export class Initiator {
     return { sectors: Number(data.readBigUInt64BE(0)) + 1, sectorBytes: data.readUInt32BE(8) };
   }
 
-  /** Any command, waiting for its turn in the queue. Rejects with `ConnectionLost` alone. */
-  command(cdb: Buffer, transfer: { readonly readBytes?: number; readonly data?: Buffer } = {}): Promise<CommandResult> {
+  /**
+   * Any command, waiting for its turn in the queue. What is read goes to `into`, or to `readBytes` of new memory. `cdb` and the
+   * buffers must stay as they are until then. Rejects with `ConnectionLost` alone.
+   */
+  command(cdb: Buffer, transfer: { readonly readBytes?: number; readonly into?: Buffer; readonly data?: Buffer } = {}): Promise<CommandResult> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     return new Promise((resolve, reject) => {
-      const into = transfer.readBytes === undefined ? null : Buffer.alloc(transfer.readBytes);
+      const into = transfer.into ?? (transfer.readBytes === undefined ? null : Buffer.alloc(transfer.readBytes));
       this.#waiting.push({ cdb, out: transfer.data ?? null, into, receivedBytes: 0, deadlineMs: Number.POSITIVE_INFINITY, resolve, reject });
       this.#start();
     });
