@@ -48,11 +48,14 @@ export class Registration {
   }
 
   async #register(): Promise<boolean> {
+    let lease: StoreLease | null = null;
     try {
-      const lease = await this.#store.lease(LEASE_TTL_MS);
       const { id, instance } = this.#record;
+      const { found } = await this.#store.get(keys.drive(id));
+      lease = await this.#store.lease(LEASE_TTL_MS);
       const outcome = await this.#store.transact({
-        compares: [],
+        // An earlier try, of an earlier process even, may arrive late: it must not undo this one.
+        compares: [{ key: keys.drive(id), revision: found?.revision ?? 0 }],
         puts: [
           { key: keys.drive(id), value: JSON.stringify(this.#record) },
           { key: keys.upDrive(id), value: JSON.stringify({ instance, sinceMs: this.#clock.wallMs() }), lease },
@@ -71,6 +74,7 @@ export class Registration {
       });
       return true;
     } catch (error) {
+      void lease?.revoke().catch(() => undefined);
       this.#log.warn("the drive could not be registered in the cluster store yet", { reason: error instanceof Error ? error.message : String(error) });
       return false;
     }

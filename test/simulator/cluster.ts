@@ -58,6 +58,7 @@ export class SimulatedCluster {
   /** A client that every fault spares: the scene's own hand. */
   readonly admin: MemoryClient;
   readonly hosts = new Map<string, SimulatedHost>();
+  readonly gateways = new Map<string, { asked(tag: number): { readonly operation: number } | undefined }>();
   readonly lines: string[] = [];
   readonly failures: string[] = [];
   fate: (transaction: Transaction, client: string) => TransactionFate = () => "normal";
@@ -76,6 +77,7 @@ export class SimulatedCluster {
     });
     this.admin = this.store.client("admin");
     this.network.delivered = (from, to, message) => this.#note(`${from.id} ${to} ${message.type} ${message.group} ${message.epoch}`);
+    this.network.sent = (from, to, message) => message.type === "done" && message.result === "done" && this.#checkAcknowledged(from.id as DriveId, to.id, message.group, message.tag);
     let number = 0;
     for (const [name, server] of Object.entries(options.drives)) {
       number += 1;
@@ -182,9 +184,12 @@ export class SimulatedCluster {
     this.host(name).running = null;
     if (published) this.publishDeath(name);
   }
-  publishDeath(name: string): void {
-    const { id, medium } = this.host(name);
-    this.put(keys.death(id), { instance: medium.instance, atMs: this.time.nowMs(), reason: "killed" });
+  publishDeath(name: string, instance = this.host(name).medium.instance): void {
+    const { id } = this.host(name);
+    const known = JSON.parse(this.store.find(keys.death(id))?.value ?? "{}") as { instance?: number };
+    if ((known.instance ?? 0) >= instance) return;
+    this.note(`${name}'s instance ${instance} is published dead`);
+    this.put(keys.death(id), { instance, atMs: this.time.nowMs(), reason: "killed" });
   }
   restart(name: string, published = false): void {
     this.kill(name, published);
@@ -258,6 +263,20 @@ export class SimulatedCluster {
         if (found !== null) this.fail(`I1: ${found} and ${name} serve group ${group} at the same instant, epochs ${this.group(found, group)?.epoch} and ${state.epoch}`);
         found = name;
       }
+    }
+  }
+
+  /** I2: what is acknowledged is durable on every member of the configuration that its primary goes by. */
+  #checkAcknowledged(primary: DriveId, gateway: string, group: GroupId, tag: number): void {
+    const operation = this.gateways.get(gateway)?.asked(tag)?.operation;
+    const members = this.group(this.nameOf(primary), group)?.term?.config.members;
+    if (operation === undefined || !members) return;
+    for (const id of members) {
+      const image = this.host(this.nameOf(id)).medium.images.get(group);
+      const results = image?.operations.get(Number(gateway) as Instance);
+      // A later operation's `oldestOpen` may have let go of it already.
+      const forgotten = results !== undefined && results.size > 0 && Math.min(...results.keys()) > operation;
+      if (!results?.has(operation) && !forgotten) this.fail(`I2: ${this.nameOf(primary)} acknowledges operation ${operation} of gateway ${gateway}, which ${this.nameOf(id)} does not hold`);
     }
   }
 

@@ -9,6 +9,7 @@ export class Faults {
   readonly #everyMs: number;
   readonly #names: readonly string[];
   readonly #servers: readonly string[];
+  readonly #places: readonly string[];
   readonly #wanted = new Map<number, readonly string[]>();
   #stopped = false;
 
@@ -18,6 +19,8 @@ export class Faults {
     this.#everyMs = everyMs;
     this.#names = [...cluster.hosts.keys()];
     this.#servers = [...new Set([...cluster.hosts.values()].map(({ server }) => server))];
+    // The gateways' server is cut off from others at times, and never fails itself.
+    this.#places = [...this.#servers, "g"];
     cluster.fate = () => storeFate(chance);
   }
 
@@ -69,7 +72,7 @@ export class Faults {
       cluster.stall(name);
       this.#later(100, chance.happens(0.5) ? 2500 : 10_000, () => cluster.resume(name));
     } else if (kind < 0.6) this.#cut();
-    else if (kind < 0.72) this.#partition(server, other);
+    else if (kind < 0.72) this.#partition(chance.pick(this.#places), other);
     else if (kind < 0.78) {
       const client = cluster.host(name).running?.client;
       cluster.note(`${name} does not reach the store`);
@@ -89,14 +92,13 @@ export class Faults {
 
   #kill(name: string): void {
     const published = this.#chance.happens(0.5);
-    if (!this.#cluster.host(name).running) return;
+    const { running, medium } = this.#cluster.host(name);
+    if (!running) return;
+    const { instance } = medium;
     this.#cluster.kill(name);
-    if (published) this.#later(1, 100, () => this.#publish(name));
-    this.#later(published ? 100 : 20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
-  }
-  /** A supervisor publishes the death of the instance that ended, even when a newer one runs already. */
-  #publish(name: string): void {
-    if (this.#cluster.host(name).running === null) this.#cluster.publishDeath(name);
+    // The news may come when the next instance runs already.
+    if (published) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance));
+    this.#later(20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
   }
   #start(name: string): void {
     if (!this.#cluster.network.dark.has(this.#cluster.host(name).server)) this.#cluster.start(name);

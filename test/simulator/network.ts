@@ -33,6 +33,8 @@ export class SimulatedNetwork {
   cuts: (message: Message) => boolean = () => false;
   /** Each message as it is delivered. */
   delivered: (from: Peer, to: string, message: Message) => void = () => {};
+  /** Each message as it is sent. */
+  sent: (from: Peer, to: Peer, message: Message) => void = () => {};
   delayMs: () => number;
 
   constructor(time: SimulatedTime, chance: Chance) {
@@ -147,6 +149,7 @@ export class End implements Channel {
   }
   send(message: Message): void {
     if (this.#closed || !this.other) return;
+    this.#network.sent(this.self, this.peer, message);
     if (this.#network.cuts(message)) return this.#network.time.soon(() => this.#network.cut(this));
     this.other.take({ kind: "message", type: MESSAGE_TYPES[message.type], message, head: encodeHead(message), data: Buffer.from(messageData(message)) });
   }

@@ -1,3 +1,4 @@
+import { keys } from "../../src/cluster/schema.ts";
 import { Chance } from "./chance.ts";
 import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
 import { differences } from "./contents.ts";
@@ -24,7 +25,7 @@ export function runSeed(seed: number, verbose = false, faultyMs = 30_000): SeedR
   const cluster = makeCluster(seed, chance, verbose);
   const history = new History();
   const gateways = [1, 2].map((number) => new SimulatedGateway(cluster, "g", number, history));
-  const workload = new Workload(new Chance(seed, "workload"), gateways, slots(chance, [1, 2], 3, 14), chance.pick([30, 100, 400]));
+  const workload = new Workload(new Chance(seed, "workload"), gateways, slots(chance, [1, 2], 3, 14), chance.pick([30, 100, 200, 400]));
   try {
     tell(cluster, workload, gateways, chance, seed, faultyMs);
   } catch (error) {
@@ -54,7 +55,7 @@ function tell(cluster: SimulatedCluster, workload: Workload, gateways: readonly 
   cluster.startAll();
   if (!time.until(() => cluster.groupIds.every((group) => cluster.serving(group).length === 1), 30_000)) cluster.fail("the groups do not begin to serve");
   workload.start();
-  const faults = new Faults(cluster, new Chance(seed, "faults"), chance.pick([700, 2500, 6000]));
+  const faults = new Faults(cluster, new Chance(seed, "faults"), chance.pick([150, 500, 1500, 4000]));
   faults.start();
   time.pass(faultyMs);
   faults.heal();
@@ -75,7 +76,8 @@ function state(cluster: SimulatedCluster): string {
       const { epoch, primary, members, learners } = cluster.config(group);
       const names = (ids: readonly string[]): string => ids.map((id) => cluster.nameOf(id)).join(" ");
       const states = [...cluster.hosts].map(([name]) => `${name} ${cluster.group(name, group)?.state ?? "-"}`).join(", ");
-      return `group ${group}: epoch ${epoch}, primary ${cluster.nameOf(primary)}, members ${names(members)}, learners ${names(learners)}; ${states}`;
+      const plan = cluster.store.find(keys.groupPlan(group))?.value ?? "";
+      return `group ${group}: wanted ${plan.replace(/[0-9a-f]{16}/g, (id) => cluster.nameOf(id))}, epoch ${epoch}, primary ${cluster.nameOf(primary)}, members ${names(members)}, learners ${names(learners)}; ${states}`;
     })
     .join("\n");
 }

@@ -1,6 +1,6 @@
 import { runSeed } from "./run.ts";
 
-// bun test/simulator/simulate.ts --seed N            one story, told in full
+// bun test/simulator/simulate.ts --seed N            one story, told in full; --quiet: only how it ends
 // bun test/simulator/simulate.ts --from N --seconds S as many as fit
 const argument = (name: string): number | null => {
   const at = process.argv.indexOf(`--${name}`);
@@ -11,7 +11,7 @@ process.on("unhandledRejection", (error: Error) => void lost.push(error.stack ??
 
 const only = argument("seed");
 if (only !== null) {
-  const result = runSeed(only, process.argv.includes("--verbose"));
+  const result = runSeed(only, !process.argv.includes("--quiet"));
   await new Promise((resolve) => setImmediate(resolve));
   console.log([...lost, ...result.failures].join("\n") || "passed", result.fingerprint, result.commands, result.reads);
   process.exit(result.failures.length + lost.length > 0 ? 1 : 0);

@@ -126,10 +126,9 @@ describe("a primary", () => {
 
   test("hands over to the wanted one under load without an error", () => {
     const stage = new Stage();
-    const gateways = [2, 3].map((number) => new SimulatedGateway(stage.cluster, "g", number, new History()));
     const history = new History();
-    const loaders = gateways.map((gateway) => new SimulatedGateway(stage.cluster, "g", Number(gateway.instance) + 10, history));
-    const workload = new Workload(new Chance(1, "load"), loaders, slots(new Chance(1, "slots"), [1], 2, 10), 5);
+    const loaders = [2, 3].map((number) => new SimulatedGateway(stage.cluster, "g", number, history));
+    const workload = new Workload(new Chance(1, "load"), loaders, slots(new Chance(1, "slots"), [1], 2, 6), 30);
     workload.start();
     stage.cluster.plan(stage.group, ["b", "a"]);
     stage.until(() => stage.serving()[0] === "b");

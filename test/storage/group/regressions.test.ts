@@ -1,0 +1,130 @@
+import { describe, expect, test } from "bun:test";
+import { keys } from "../../../src/cluster/schema.ts";
+import { compareIds, NO_ENTRY, sameId } from "../../../src/wire/entry.ts";
+import { Stage } from "./stage.ts";
+
+/** Writes until the logs have forgotten their beginning; what is away then can only return by manifests. */
+function writeMuch(stage: Stage): void {
+  for (let extent = 0; extent < 20; extent += 1) stage.write(stage.place(7, 2, extent));
+  stage.pass(6000);
+  for (let extent = 0; extent < 20; extent += 1) stage.write(stage.place(9, 2, extent));
+  expect(sameId(stage.image("a").log.base, NO_ENTRY)).toBe(false);
+}
+function shortLogs(stage: Stage): void {
+  for (const host of stage.cluster.hosts.values()) host.medium.logEntriesKept = 4;
+}
+
+// Each of these stories once went wrong in a random one.
+describe("a learner that has caught up", () => {
+  test("is named as member once, although the primary's journal is slow to take the new configuration", () => {
+    const stage = new Stage();
+    stage.cluster.kill("b");
+    stage.until(() => stage.members().length === 1);
+    stage.write(stage.place(0));
+    stage.cluster.start("b");
+    stage.until(() => stage.members().length === 2);
+    const running = stage.cluster.host("a").running;
+    if (running) running.drive.hung = true;
+    stage.pass(500);
+    running?.drive.unhang();
+    stage.pass(1000);
+    expect(stage.members()).toEqual(["a", "b"]);
+    stage.whole();
+  });
+
+  test("remembers enough of the log to be compared with another member after a failover", () => {
+    const stage = new Stage(2);
+    shortLogs(stage);
+    stage.cluster.kill("b");
+    stage.until(() => stage.members().length === 2);
+    writeMuch(stage);
+    // b's journal is slow until just after a write: nobody has saved yet that it is committed when b catches up.
+    stage.cluster.start("b");
+    const second = stage.cluster.host("b").running;
+    if (second) second.drive.hung = true;
+    stage.until(() => stage.cluster.config(stage.group).learners.length === 1);
+    const saved = stage.image("c").committed;
+    stage.until(() => compareIds(stage.image("c").committed, saved) > 0 || sameId(stage.image("c").committed, stage.image("c").log.last), 2000);
+    stage.write(stage.place(50));
+    second?.drive.unhang();
+    stage.until(() => stage.members().length === 3);
+    expect(stage.logged("bringing a learner into sync").at(-1)).toContain("manifests");
+    stage.pass(20);
+    // A write that does not reach c makes the two differ; what is committed it has not saved yet.
+    stage.cluster.block("s1", "s3");
+    stage.begin(stage.place(100));
+    stage.pass(100);
+    expect(compareIds(stage.image("b").log.last, stage.image("c").log.last)).toBeGreaterThan(0);
+    expect(compareIds(stage.image("b").log.base, stage.image("c").committed)).toBeGreaterThan(0);
+    stage.cluster.kill("a", true);
+    stage.until(() => stage.serving().length === 1);
+    expect(stage.logged("lost acknowledged data")).toEqual([]);
+    stage.cluster.unblock("s1", "s3");
+    stage.cluster.start("a");
+    stage.whole();
+  });
+});
+
+describe("a drive whose joining is not settled", () => {
+  test("counts as a member when its channel breaks meanwhile, and can take over with everything acknowledged", () => {
+    const stage = new Stage();
+    stage.cluster.kill("b");
+    stage.until(() => stage.members().length === 1);
+    for (let block = 0; block < 300; block += 16) stage.write(stage.place(block));
+    stage.cluster.fate = ({ puts }, client) => (client === "a" && puts?.some(({ key, value }) => key.startsWith("pg/") && /"members":\["\w+","\w+"\]/.test(value)) ? { lateMs: 1000 } : "normal");
+    stage.cluster.start("b");
+    stage.until(() => stage.logged("a learner has caught up").length > 0);
+    const { network } = stage.cluster;
+    for (const end of [...network.ends]) if (end.self.kind === "drive" && end.peer.kind === "drive") network.cut(end);
+    const begun = Array.from({ length: 19 }, (_, i) => stage.begin(stage.place(i * 16)));
+    stage.until(() => stage.members().length === 2, 1500);
+    stage.pass(10);
+    stage.cluster.fate = () => "normal";
+    stage.cluster.kill("a", true);
+    stage.until(() => stage.serving()[0] === "b", 10_000);
+    stage.until(() => begun.every(({ result }) => result === "done"));
+    begun.forEach(({ value }, i) => expect(stage.read(stage.place(i * 16))[0]).toBe(value));
+    stage.cluster.start("a");
+    stage.whole();
+  });
+});
+
+describe("two learners", () => {
+  test("are brought into sync by manifests at the same time", () => {
+    const stage = new Stage(2);
+    shortLogs(stage);
+    stage.cluster.kill("b");
+    stage.cluster.kill("c");
+    stage.until(() => stage.members().length === 1);
+    writeMuch(stage);
+    stage.cluster.start("b");
+    stage.cluster.start("c");
+    stage.until(() => stage.cluster.config(stage.group).learners.length === 2);
+    // While a write is in flight the first manifest waits, and the second with it.
+    const running = stage.cluster.host("a").running;
+    stage.until(() => [...(stage.cluster.group("a", stage.group)?.term?.peers.values() ?? [])].every((peer) => !peer.tail));
+    stage.until(() => running?.drive.appendOutstandingMs() === 0 && [...(stage.cluster.group("a", stage.group)?.term?.peers.values() ?? [])].some((peer) => peer.channel !== null));
+    if (running) running.drive.hung = true;
+    stage.begin(stage.place(0));
+    stage.pass(300);
+    running?.drive.unhang();
+    stage.whole();
+    expect(stage.logged("manifests").length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe("a drive that restarts", () => {
+  test("stays registered although its last process's registration arrives late", () => {
+    const stage = new Stage();
+    stage.cluster.kill("b");
+    stage.cluster.fate = ({ puts }, client) => (client === "b" && puts?.some(({ key }) => key.startsWith("up/")) ? { lateMs: 900 } : "normal");
+    stage.cluster.start("b");
+    stage.pass(300);
+    stage.cluster.fate = () => "normal";
+    stage.cluster.restart("b");
+    stage.pass(10_000);
+    const { id, medium } = stage.cluster.host("b");
+    for (const key of [keys.upDrive(id), keys.drive(id)]) expect(JSON.parse(stage.cluster.store.find(key)?.value ?? "{}")).toMatchObject({ instance: medium.instance });
+    stage.whole();
+  });
+});
