@@ -1,6 +1,6 @@
 import type { UnitMap } from "../scsi/unit.ts";
 
-/** The door for configuration: who may see what. Everything is answered from memory, at once. */
+/** The door for configuration: who may see what. All but `latest` is answered from memory, at once. */
 export interface Access {
   /** The one target name (IQN) of the cluster. */
   readonly targetName: string;
@@ -10,6 +10,8 @@ export interface Access {
   host(initiatorName: string): Host | null;
   /** The LUNs of a host, by its name. */
   luns(hostName: string): UnitMap;
+  /** Resolves when the answers above are as new as the configuration was at the call. It may take long; never rejects. */
+  latest(): Promise<void>;
   /** Calls `run` after any of the answers above may have changed. Returns what ends that. */
   onChange(run: () => void): () => void;
 }

@@ -19,6 +19,8 @@ const SHARE_BYTES_MAX = 32 * 1024 * 1024;
 /** And never less: two transfers of 1 MiB with room. */
 const SHARE_BYTES_MIN = 2 * 1024 * 1024;
 const TICK_MS = 1_000;
+/** A login waits so long at most for the newest configuration, so that hosts get in without a store too. */
+const LATEST_MS = 500;
 /** A new session waits so long for the commands of the one it replaces; the volume gives none of them much longer. */
 const REINSTATEMENT_MS = 5_000;
 /** So long may running commands take when the target stops. */
@@ -129,6 +131,8 @@ export class IscsiTarget {
 
   /** An initiator port that logs in again means to start afresh: its old session ends first (RFC 7143 6.3.5). */
   async #open(login: LoginResult, connection: Connection, firstStatus: number): Promise<Session | null> {
+    // Whoever logs in after a volume was mapped to it finds the LUN.
+    await this.#atMost(LATEST_MS, this.#access.latest());
     const port = portName(login);
     for (const { session, connection: old } of [...this.#sessions.values()]) {
       if (portName(session.login) === port) old.close("the initiator has logged in again");

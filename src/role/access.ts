@@ -22,17 +22,19 @@ export class MapAccess implements Access {
   readonly #map: ClusterMap;
   readonly #crypto: Crypto;
   readonly #volume: (id: VolumeId) => Volume | null;
+  readonly latest: () => Promise<void>;
   readonly #listeners = new Set<() => void>();
   /** Made from the map when first asked for after a change. */
   #hosts: Map<string, Host> | null = null;
   #units: Map<string, Map<number, LogicalUnit>> | null = null;
   #portals: Portal[] | null = null;
 
-  /** `volume` gives the object to serve; null for an id that the map does not have. */
-  constructor(map: ClusterMap, crypto: Crypto, volume: (id: VolumeId) => Volume | null) {
+  /** `volume` gives the object to serve; null for an id that the map does not have. `latest` waits for the map to catch up with the store. */
+  constructor(map: ClusterMap, crypto: Crypto, volume: (id: VolumeId) => Volume | null, latest: () => Promise<void>) {
     this.#map = map;
     this.#crypto = crypto;
     this.#volume = volume;
+    this.latest = latest;
   }
 
   get targetName(): string {

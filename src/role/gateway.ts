@@ -14,6 +14,9 @@ import type { RoleContext, RunningRole, RunRole } from "./role.ts";
 const LEASE_MS = 5_000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2_000;
+/** A watch that is later than this has lost its store. */
+const CATCH_UP_MS = 1_000;
+const CATCH_UP_LOOK_MS = 5;
 /** A cluster key is 32 random bytes; a longer file is not one. */
 const KEY_BYTES = 32;
 
@@ -33,7 +36,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   const self: Peer = { kind: "gateway", id: String(instance), instance };
   const remote = new TcpDialer(platform, { self, clusterId: config.clusterId, incarnation: () => map.cluster?.incarnation ?? 0, clusterKey });
   const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
-  const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id));
+  const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map));
   const watch = await watchMap(context, map, (changed) => {
     gateway.mapChanged(changed);
     access.mapChanged(changed);
@@ -72,6 +75,15 @@ async function watchMap({ store, config, platform }: RoleContext, map: ClusterMa
   });
   await formed.promise;
   return watch;
+}
+
+/** Resolves when `map` has all that the store held at the call, when the store does not answer, or when the watch is too late. */
+async function caughtUp({ store, platform: { clock } }: RoleContext, map: ClusterMap): Promise<void> {
+  const begunMs = clock.nowMs();
+  const read = await store.get(keys.cluster).catch(() => null);
+  while (read !== null && map.revision < read.revision && clock.nowMs() - begunMs < CATCH_UP_MS) {
+    await new Promise<void>((resolve) => void clock.timer(CATCH_UP_LOOK_MS, resolve));
+  }
 }
 
 /** The cluster key from its file; ends the process when it is not there. */

@@ -66,7 +66,9 @@ export class Registration {
       lease.onLost(() => {
         if (this.#lease !== lease || this.#closed) return;
         this.#lease = null;
+        // `observed/` goes with the lease.
         this.#last = "";
+        this.#dirty = true;
         this.#log.warn("the lease of this drive in the cluster store was lost; registering again");
         void this.start();
       });
@@ -94,7 +96,8 @@ export class Registration {
     const value = JSON.stringify(this.#observe());
     if (value !== this.#last) {
       const outcome = await this.#store.transact({ compares: [], puts: [{ key: keys.observed(this.#record.id), value, lease }] });
-      if (outcome.outcome === "success") this.#last = value;
+      // Under a lease that was lost meanwhile it is gone again.
+      if (outcome.outcome === "success" && this.#lease === lease) this.#last = value;
       else this.#dirty = true;
     }
     this.#writing = false;

@@ -24,6 +24,12 @@ export class MemoryAccess implements Access {
     return new Map(this.maps.get(hostName));
   }
 
+  /** What a login waits for. */
+  caughtUp: Promise<void> = Promise.resolve();
+  latest(): Promise<void> {
+    return this.caughtUp;
+  }
+
   onChange(run: () => void): () => void {
     this.#listeners.add(run);
     return () => this.#listeners.delete(run);

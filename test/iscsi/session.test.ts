@@ -241,3 +241,22 @@ test("logging out is answered before the connection ends", async () => {
   await host.closing();
   await until(() => fixture.target.sessions().length === 0, "session gone");
 });
+
+test("a host that logs in just after a volume was mapped to it finds the LUN, although this portal hears of it late", async () => {
+  const heard = Promise.withResolvers<void>();
+  fixture.access.caughtUp = heard.promise;
+  const login = RawInitiator.loggedIn(fixture.port);
+  await fixture.ticks();
+  fixture.access.maps.get("host")!.set(7, unit(new MemoryVolume(7, 2048)));
+  heard.resolve();
+  const host = await login;
+  expect(await host.status("00", 7)).toBe("0");
+  host.destroy();
+});
+
+test("a login does not wait for ever for configuration that does not come", async () => {
+  fixture.access.caughtUp = new Promise(() => undefined);
+  const host = await RawInitiator.loggedIn(fixture.port);
+  expect(await host.status("00")).toBe("0");
+  host.destroy();
+});

@@ -9,7 +9,7 @@ const CLUSTER = { id: "0123456789abcdef0123456789abcdef", name: "c", incarnation
 
 function cluster(id = CLUSTER.id) {
   const map = new ClusterMap();
-  const access = new MapAccess(map, realCrypto(), (volume) => (map.volumes.has(volume) ? ({ id: volume, sizeLbas: 8 } as Volume) : null));
+  const access = new MapAccess(map, realCrypto(), (volume) => (map.volumes.has(volume) ? ({ id: volume, sizeLbas: 8 } as Volume) : null), () => Promise.resolve());
   const put = (key: string, value: unknown): void => access.mapChanged(map.changed([{ key, value: value === null ? null : JSON.stringify(value), revision: 1 }], 1));
   put("cluster", { ...CLUSTER, id });
   put("host/esx1", { name: "esx1", iqns: ["iqn.1998-01.com.VMware:ESX1"], chap: { user: "esx1", secret: "secret" } });
