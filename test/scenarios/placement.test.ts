@@ -44,8 +44,7 @@ async function expectTwoEqualCopies(trial: TrialUnderTest, client: Verifier): Pr
     const servers = new Set(places.map(({ server }) => server));
     if (places.length !== 2 || servers.size !== 2) wrong.push(`${name} lies on ${places.map(({ drive }) => drive.slice(trial.directory.length)).join(", ")}`);
     const [one, two] = await Promise.all(places.slice(0, 2).map(({ path }) => firstBytes(path)));
-    const differs = one === undefined || two === undefined ? -1 : one.findIndex((byte, at) => byte !== two[at]);
-    if (differs >= 0) wrong.push(`${name} differs at byte ${differs}: ${places.map(({ drive }) => drive.slice(trial.directory.length)).join(", ")}`);
+    if (one !== undefined && two !== undefined && !one.equals(two)) wrong.push(`${name} differs at byte ${one.findIndex((byte, at) => byte !== two[at])}: ${places.map(({ drive }) => drive.slice(trial.directory.length)).join(", ")}`);
   }
   expect(wrong.slice(0, 20)).toEqual([]);
   const perDrive = new Map<string, number>();

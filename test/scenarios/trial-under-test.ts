@@ -141,7 +141,7 @@ export class TrialUnderTest {
     });
   }
 
-  /** SIGKILL to all of it at once, as if the whole site lost power. */
+  /** SIGKILL to all of it at once. What the kernel has not written yet survives that, unlike a power cut. */
   killEverything(): number {
     const all = this.processes();
     for (const { pid } of all) kill(pid);

@@ -13,7 +13,7 @@ for (const store of ["etcd", "sqlite"] as const) {
         expect(trial.killEverything()).toBeGreaterThan(trial.servers.length);
         await trial.up();
         await client.progress(500);
-        noteInterval(client, `${time} loss of all power`);
+        noteInterval(client, `everything killed for the ${time} time`);
       }
       await expectAllThere(trial, client);
     } finally {
