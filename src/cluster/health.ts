@@ -158,7 +158,7 @@ function countGroups(map: ClusterMap, lastCopyServers: Set<ServerName>, pauses: 
       }
       const holder = living.length === 1 && living[0] !== undefined ? map.drives.get(living[0]) : undefined;
       if (holder !== undefined) lastCopyServers.add(holder.server);
-      if (config.learners.length > 0) {
+      if (config.learners.some((drive) => driveIsUp(map, drive))) {
         recovering++;
         recoveryCopiedBytes += word?.copiedBytes ?? 0;
         recoveryRemainingBytes += word?.remainingBytes ?? 0;

@@ -121,6 +121,9 @@ export class IscsiTarget {
       gone: (closed) => this.#gone(closed),
     });
     this.#connections.add(connection);
+    // Whoever connects after its host was entered and a volume was mapped to it is known and finds the LUN.
+    socket.pause();
+    void this.#atMost(LATEST_MS, this.#access.latest()).then(() => socket.resume());
     if (this.#connections.size > CONNECTIONS_MAX) {
       connection.close(`more than ${CONNECTIONS_MAX} connections`);
     } else if (this.#connections.size - this.#sessions.size > LOGINS_MAX) {
@@ -131,8 +134,6 @@ export class IscsiTarget {
 
   /** An initiator port that logs in again means to start afresh: its old session ends first (RFC 7143 6.3.5). */
   async #open(login: LoginResult, connection: Connection, firstStatus: number): Promise<Session | null> {
-    // Whoever logs in after a volume was mapped to it finds the LUN.
-    await this.#atMost(LATEST_MS, this.#access.latest());
     const port = portName(login);
     for (const { session, connection: old } of [...this.#sessions.values()]) {
       if (portName(session.login) === port) old.close("the initiator has logged in again");
