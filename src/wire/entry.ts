@@ -134,8 +134,8 @@ export function writeEntries(writer: Writer, entries: readonly EntryHeader[]): v
     writeEntry(buffer, offset, entry);
   });
 }
-/** More headers than any log retains: see LOG_ENTRIES_MAX in storage/drive/log.ts. */
-export const ENTRIES_MAX = 65536;
+/** More headers than a tail holds: logs are cut at the commit point, which is saved every second. */
+export const ENTRIES_MAX = 131072;
 export function readEntries(reader: Reader): EntryHeader[] {
   return reader.list(ENTRIES_MAX, (r) => {
     const { buffer, offset } = r.fixed(ENTRY_HEADER_BYTES);

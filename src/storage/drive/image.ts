@@ -78,7 +78,7 @@ export class ReplicaImage {
         this.reconciling = [...this.reconciling, ...record.ranges.filter((range) => !this.reconciling.some((known) => sameRange(known, range)))];
         return;
       case "adopt":
-        this.log.cutAfter(record.common);
+        for (const { gateway, operation } of this.log.cutAfter(record.common)) this.operations.get(gateway)?.delete(operation);
         for (const entry of record.entries) this.#append(entry);
         return;
       case "committed":

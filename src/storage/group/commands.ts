@@ -10,12 +10,17 @@ export interface Operation {
   readonly key: string;
   readonly waiting: { channel: Channel; tag: number }[];
 }
+interface OpenRead {
+  readonly channel: Channel;
+  readonly message: Read;
+}
 const NO_CONTENT: { checksums: Uint32Array; data: Buffer } = { checksums: new Uint32Array(0), data: Buffer.alloc(0) };
 
 /** What gateways ask of a primary: reads under leases (R2), modifying commands once each (R16). */
 export class Commands {
   readonly #serving: Serving;
   readonly #operations = new Map<string, Operation>();
+  readonly #reads = new Set<OpenRead>();
   constructor(serving: Serving) {
     this.#serving = serving;
   }
@@ -23,6 +28,7 @@ export class Commands {
   /** Everything held is answered: this drive is no longer primary. */
   end(): void {
     for (const operation of [...this.#operations.values()]) this.answer(operation, "not-primary");
+    for (const read of [...this.#reads]) this.#endRead(read, "not-primary");
   }
 
   take(channel: Channel, message: Read | Write | Unmap): void {
@@ -36,13 +42,15 @@ export class Commands {
 
   /** R2: when a write has overtaken the read, it is done again under the range's lock, so that it cannot starve. */
   #read(channel: Channel, message: Read): void {
+    const read: OpenRead = { channel, message };
+    this.#reads.add(read);
     this.#serving.ranges.read(message.range, (reader) => {
-      void this.#serving.host.drive.read(message.range).then((read) => {
+      void this.#serving.host.drive.read(message.range).then((content) => {
         this.#serving.ranges.endRead(reader);
-        if (!reader.overtaken) return this.#answerRead(channel, message, read);
+        if (!reader.overtaken) return this.#answerRead(read, content);
         this.#serving.ranges.lock(message.range, (release) => {
           void this.#serving.host.drive.read(message.range).then((again) => {
-            this.#answerRead(channel, message, again);
+            this.#answerRead(read, again);
             release();
           });
         });
@@ -50,17 +58,21 @@ export class Commands {
     });
   }
 
-  #answerRead(channel: Channel, message: Read, read: BlockRead): void {
-    if (!this.#serving.open) return this.#readDone(channel, message, "not-primary");
-    if (!read.ok) {
-      this.#serving.log.error("a block does not match its checksum; the read is answered with a medium error", { ...message.range, badBlocks: read.badBlocks });
-      return this.#readDone(channel, message, "medium-error");
+  #answerRead(read: OpenRead, content: BlockRead): void {
+    if (!this.#serving.open) return this.#endRead(read, "not-primary");
+    if (!content.ok) {
+      this.#serving.log.error("a block does not match its checksum; the read is answered with a medium error", { ...read.message.range, badBlocks: content.badBlocks });
+      return this.#endRead(read, "medium-error");
     }
     // R2d: the clock is read when the data is in hand, and nothing is awaited between the check and the reply.
     this.#serving.leases.run(
-      () => (this.#serving.open ? this.#readDone(channel, message, "done", read) : this.#readDone(channel, message, "not-primary")),
-      () => this.#readDone(channel, message, "not-primary"),
+      () => (this.#serving.open ? this.#endRead(read, "done", content) : this.#endRead(read, "not-primary")),
+      () => this.#endRead(read, "not-primary"),
     );
+  }
+
+  #endRead(read: OpenRead, result: CommandResult, content = NO_CONTENT): void {
+    if (this.#reads.delete(read)) this.#readDone(read.channel, read.message, result, content);
   }
 
   #modify(channel: Channel, message: Write | Unmap): void {

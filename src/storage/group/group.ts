@@ -59,7 +59,7 @@ export class Group {
   get serving(): Serving | null {
     return this.#serving;
   }
-  /** For beacons: what is known to be on all members. */
+  /** What is known to be on all members. */
   committedNow(): EntryId {
     return this.#serving?.committedNow() ?? this.replica.image?.committed ?? NO_ENTRY;
   }
@@ -79,7 +79,7 @@ export class Group {
     }
     if (this.#state !== "following" || this.#reading) return;
     if (this.#mayPropose(hint.config)) this.#check();
-    else this.#forgetting.consider(hint.config, () => this.#state === "following" && !this.#reading);
+    else this.#forgetting.consider(hint.config, () => this.#state === "following" && !this.#reading && !this.#stopped);
   }
 
   /** A higher epoch that is not this term's own change, whose answer may still be on its way. */
@@ -145,7 +145,7 @@ export class Group {
   #fenceAll(): void {
     const term = this.#term as Term;
     const attempt = (this.#attempt += 1);
-    this.#host.drive.append({ type: "config", group: this.id, config: term.config }, () => {
+    this.replica.appendConfig(term.config, () => {
       if (attempt !== this.#attempt) return;
       for (const peer of term.peers.values()) this.#fence(peer);
       if (this.#state !== "peering") this.#serving?.epochChanged();
@@ -279,6 +279,7 @@ export class Group {
   /** This process ends: nothing is begun any more. */
   stop(): void {
     this.#stopped = true;
+    this.replica.unfence();
     this.leave("this drive stops");
   }
 
@@ -324,18 +325,16 @@ export class Group {
     this.changeConfig({ members }, "a member is silent or does not acknowledge");
   }
 
-  // ---- messages ----
-
-  /** From a primary (or one that thinks it is) on a channel that it dialled. */
+  /** From a primary, or one that thinks it is. */
   fromPrimary(channel: Channel, message: Message): void {
     if (message.type === "fence") return this.#fenced(channel, message);
     this.replica.obey(channel, message, this.#state === "following");
   }
 
   #fenced(channel: Channel, message: Fence): void {
+    if (this.replica.refusesEpoch(channel, message)) return;
     const { config } = message;
     const image = this.replica.image;
-    if (this.replica.refusesEpoch(channel, message)) return;
     const wrong = this.replica.fenceError(channel, message);
     if (wrong) return channel.close(wrong);
     if (!config.members.includes(this.#host.driveId) && !config.learners.includes(this.#host.driveId)) return;
@@ -352,7 +351,7 @@ export class Group {
       this.replica.sendTail(channel, message);
     };
     if (image?.config && image.epoch === config.epoch) this.#host.drive.append({ type: "committed", group: this.id, id: image.committed }, answer);
-    else this.#host.drive.append({ type: "config", group: this.id, config }, answer);
+    else this.replica.appendConfig(config, answer);
   }
 
   /** R3b, R3c: true = the beacon is confirmed, and nobody is proposed for the grace from now on. */

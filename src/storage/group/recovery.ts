@@ -1,6 +1,5 @@
 import { assert } from "../../base/assert.ts";
 import { BLOCK_BYTES, BLOCKS_PER_EXTENT, PIECE_BLOCKS_MAX } from "../../base/geometry.ts";
-import type { VolumeId } from "../../base/ids.ts";
 import { compareIds, laterId, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
 import { compareExtents, type Tail } from "../../wire/messages.ts";
 import type { ReplicaImage } from "../drive/image.ts";
@@ -55,7 +54,7 @@ export class Recovery {
     const uncommitted = this.#serving.uncommitted.map(({ entry }) => entry).filter((entry) => compareIds(entry, image.log.last) > 0);
     // The learner's log reaches back to the commit point at least: as a member it is asked for everything after it (R7).
     const committed = this.#serving.committedNow();
-    const base = common && compareIds(common, committed) < 0 ? common : committed;
+    const base = common ? (compareIds(common, committed) < 0 ? common : committed) : image.log.contains(tail.committed) ? tail.committed : image.log.base;
     const entries = [...image.log.after(base), ...uncommitted];
     let dirty: BlockRange[] | null = null;
     if (common) {
@@ -167,8 +166,8 @@ export class Recovery {
 
   /** R11b: behind everything that was copied, in the ordered stream. */
   #sendCaughtUp(): void {
-    const { term, replica, last, host } = this.#serving;
-    const purged: VolumeId[] = [...(replica.image?.purged ?? [])];
+    const { term, last, host } = this.#serving;
+    const purged = this.#serving.purgedVolumes();
     this.#manifestPending = true;
     term.ask(this.peer, (shared) => ({ ...shared, type: "caught-up", through: last, operations: this.#serving.operationResults(), purged }), () => {
       if (this.#aborted) return;
@@ -184,7 +183,7 @@ export class Recovery {
 function newestCommon(tail: Tail, image: ReplicaImage): EntryId | null {
   if (tail.damaged) return null;
   const held = tail.entries.filter((entry) => compareIds(entry, tail.completeThrough) <= 0).toReversed();
-  for (const id of [...held, tail.committed]) {
+  for (const id of [...held, tail.completeThrough, tail.committed]) {
     if (compareIds(id, tail.completeThrough) <= 0 && image.log.contains(id)) return { epoch: id.epoch, seq: id.seq };
   }
   return sameId(tail.completeThrough, NO_ENTRY) && sameId(image.log.base, NO_ENTRY) ? NO_ENTRY : null;

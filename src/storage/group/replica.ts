@@ -1,6 +1,7 @@
 import { assert } from "../../base/assert.ts";
 import { BLOCK_BYTES, BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
-import type { ExtentIndex, VolumeId } from "../../base/ids.ts";
+import type { Epoch, ExtentIndex, VolumeId } from "../../base/ids.ts";
+import type { GroupConfig } from "../../cluster/schema.ts";
 import { blockChecksum } from "../../platform/checksum.ts";
 import { compareIds, laterId, NO_ENTRY, overlaps, sameId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
 import { compareExtents, type Adopt, type CatchUp, type CaughtUp, type Channel, type Copy, type Fence, type Fetch, type Manifest, type Mark, type Message, type Replicate } from "../../wire/messages.ts";
@@ -30,6 +31,7 @@ export class Replica {
   #committedSeen: EntryId = NO_ENTRY;
   #stream: Channel | null = null;
   #ackDue = false;
+  #epochGiven = 0 as Epoch;
   /** Raised by each fence: what an older stream still has under way acknowledges nothing. */
   #generation = 0;
 
@@ -96,9 +98,20 @@ export class Replica {
     this.#host.send(channel, { type: "tail", group: this.#group, epoch, tag, damaged, incomplete, completeThrough, committed, base: log.base, last: log.last, entries, diverged, reconciling });
   }
 
-  /** True = the message is of a lower epoch: its sender is told so, and nothing changes. */
+  /** Highest epoch given to the journal, durable or not: a lower one is never journalled behind it. */
+  get epochGiven(): Epoch {
+    return Math.max(this.#epochGiven, this.image?.epoch ?? 0) as Epoch;
+  }
+  appendConfig(config: GroupConfig, durable: () => void): void {
+    assert(config.epoch >= this.epochGiven, "I1: epochs only grow");
+    this.#epochGiven = config.epoch;
+    this.#host.drive.append({ type: "config", group: this.#group, config }, durable);
+  }
+
+  /** True = the message is of a lower epoch: its sender is told so as soon as the higher one is durable, and nothing changes. */
   refusesEpoch(channel: Channel, message: Message): boolean {
     const image = this.image;
+    if (message.epoch < this.epochGiven && this.epochGiven > (image?.epoch ?? 0)) return true;
     if (!image?.config || message.epoch >= image.epoch) return false;
     this.#host.send(channel, { type: "stale-epoch", group: this.#group, epoch: image.epoch, tag: message.tag, config: image.config });
     return true;
@@ -187,7 +200,7 @@ export class Replica {
   }
   saveCommitted(): void {
     const image = this.image;
-    if (!image || image.incomplete) return;
+    if (!image) return;
     const known = compareIds(this.#committedSeen, image.log.last) <= 0 ? this.#committedSeen : NO_ENTRY;
     if (compareIds(known, image.committed) > 0) this.#host.drive.append({ type: "committed", group: this.#group, id: known });
   }
@@ -248,7 +261,8 @@ export class Replica {
       for (const extent of message.extents) {
         const own = await this.#host.drive.describe(extent.key);
         if (!current()) return;
-        if (!own || !sameId(own.version, extent.version) || own.digest !== extent.digest) different.push(extent.key);
+        // What lost part of its journal may have content that its trailers do not know.
+        if (!own || this.image?.damaged || !sameId(own.version, extent.version) || own.digest !== extent.digest) different.push(extent.key);
       }
       this.#dirty?.passed(message.through, different);
       this.#host.send(channel, { type: "differs", group: this.#group, epoch: message.epoch, tag: message.tag, extents: different });

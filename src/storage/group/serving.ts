@@ -112,6 +112,11 @@ export class Serving {
     return this.#purging.has(id) || (this.replica.image?.purged.has(id) ?? false);
   }
 
+  /** Purges that are not durable yet included. */
+  purgedVolumes(): VolumeId[] {
+    return [...new Set([...(this.replica.image?.purged ?? []), ...this.#purging])];
+  }
+
   // ---- streams ----
 
   /** A replica has answered this epoch's fence. */
@@ -243,7 +248,8 @@ export class Serving {
 
   /** I2: an entry is acknowledged when it is durable here and on every required member, in the order of the log. */
   #advance(): void {
-    if (this.#ended) return;
+    // R4: nothing is acknowledged under a configuration before that is durable here.
+    if (this.#ended || this.#owner.epoch !== this.term.epoch) return;
     const required = this.term.required();
     let done = 0;
     for (const inFlight of this.#uncommitted) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { keys } from "../../../src/cluster/schema.ts";
 import { compareIds, NO_ENTRY, sameId } from "../../../src/wire/entry.ts";
+import type { Channel } from "../../../src/wire/messages.ts";
 import { Stage } from "./stage.ts";
 
 /** Writes until the logs have forgotten their beginning; what is away then can only return by manifests. */
@@ -55,7 +56,6 @@ describe("a learner that has caught up", () => {
     stage.begin(stage.place(100));
     stage.pass(100);
     expect(compareIds(stage.image("b").log.last, stage.image("c").log.last)).toBeGreaterThan(0);
-    expect(compareIds(stage.image("b").log.base, stage.image("c").committed)).toBeGreaterThan(0);
     stage.cluster.kill("a", true);
     stage.until(() => stage.serving().length === 1);
     expect(stage.logged("lost acknowledged data")).toEqual([]);
@@ -126,5 +126,30 @@ describe("a drive that restarts", () => {
     const { id, medium } = stage.cluster.host("b");
     for (const key of [keys.upDrive(id), keys.drive(id)]) expect(JSON.parse(stage.cluster.store.find(key)?.value ?? "{}")).toMatchObject({ instance: medium.instance });
     stage.whole();
+  });
+});
+
+describe("a replica whose journal is slow", () => {
+  test("keeps to the newer fence when an older one comes while it is being journalled", () => {
+    const stage = new Stage(2);
+    stage.write(stage.place(0));
+    const running = stage.cluster.host("c").running;
+    const group = running?.node?.groups.get(stage.group);
+    const config = stage.cluster.config(stage.group);
+    if (!running || !group || !config) throw new Error("the group is on drive c");
+    const heir = config.members.find((drive) => drive !== config.primary && drive !== running.drive.id);
+    if (!heir) throw new Error("the group has three members");
+    const fence = (epoch: number, primary: typeof heir, instance: number): void => {
+      const fenced = { ...config, epoch: epoch as typeof config.epoch, primary, primaryInstance: instance as typeof config.primaryInstance, nonce: epoch };
+      const channel: Channel = { peer: { kind: "drive", id: primary, instance: fenced.primaryInstance }, queuedBytes: 0, send() {}, close() {} };
+      group.fromPrimary(channel, { type: "fence", group: stage.group, epoch: fenced.epoch, tag: 1, config: fenced, dead: [] });
+    };
+    running.drive.hung = true;
+    fence(config.epoch + 2, heir, 1);
+    fence(config.epoch + 1, config.primary, config.primaryInstance);
+    running.drive.unhang();
+    stage.pass(200);
+    expect(stage.cluster.host("c").running).not.toBeNull();
+    expect(group.epoch).toBe((config.epoch + 2) as typeof config.epoch);
   });
 });
