@@ -19,7 +19,8 @@ export function registerTrialCommands(program: Command): void {
   const trial = program.command("trial").description("three servers on this machine, to try VirtuStor out");
   shape(trial.command("up").description("make the trial, or start what is down of it; returns when the cluster is healthy")).action(
     async (chosen: Chosen) => {
-      const report = await locked(chosen, (world, directory) => up(world, directory, parseArguments(chosen)));
+      const given = parseArguments(chosen);
+      const report = await locked(chosen, (world, directory) => up(world, directory, given));
       print(chosen, report, () => nextSteps(report, programName()));
     },
   );
@@ -32,22 +33,27 @@ export function registerTrialCommands(program: Command): void {
     print(chosen, { ...report, health }, () => describe(report, health));
   });
   place(trial.command("down").description("stop all servers in order")).action(async (chosen: Chosen) => {
+    open(chosen);
     await locked(chosen, (world) => down(world, open(chosen)));
     print(chosen, { stopped: true }, () => "the trial is down; its data is kept");
   });
   place(trial.command("kill-server <name>").description("SIGKILL every process of one server, like a power cut")).action(
     async (name: string, chosen: Chosen) => {
+      open(chosen).server(name);
       const killed = await locked(chosen, (world) => killServer(world, open(chosen), name));
       print(chosen, { server: name, killed }, () => `${name}: ${killed} processes killed`);
     },
   );
   place(trial.command("start-server <name>").description("start a server again; returns when its API answers")).action(async (name: string, chosen: Chosen) => {
+    open(chosen).server(name);
     await locked(chosen, (world) => startOne(world, open(chosen), name));
     print(chosen, { server: name, started: true }, () => `${name} is up`);
   });
   place(trial.command("wipe").description("trial down, then remove all that the trial has made")).action(async (chosen: Chosen) => {
+    open(chosen);
     await locked(chosen, async (world, directory) => {
       const existing = Trial.open(directory);
+      // Another wipe was faster.
       if (existing === null) return world.progress(`there is no trial in ${directory}`);
       await down(world, existing);
       removeTrial(existing);
@@ -96,7 +102,8 @@ async function foreground(chosen: Chosen): Promise<void> {
       });
     }
   });
-  const starting = locked(chosen, (world, directory) => up(world, directory, parseArguments(chosen)));
+  const given = parseArguments(chosen);
+  const starting = locked(chosen, (world, directory) => up(world, directory, given));
   const report = await Promise.race([starting, ended.then(() => null)]);
   if (report !== null) {
     print(chosen, report, () => `${nextSteps(report, programName())}\n\nThe trial runs. Ctrl-C stops it; its data stays in ${report.dir} (virtustor trial wipe removes it).`);

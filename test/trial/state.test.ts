@@ -144,3 +144,17 @@ test("a command that waited while the trial was wiped works on a fresh lock", as
   await wipe;
   expect(await next).toBe(true);
 });
+
+test("a command that comes to nothing leaves neither a lock nor a directory behind, and no file of others", async () => {
+  const fails = (): Promise<never> => Promise.reject(new Error("no"));
+  await expect(withLock(platform, directory, fails)).rejects.toThrow("no");
+  expect(existsSync(directory)).toBe(false);
+  mkdirSync(directory);
+  writeFileSync(join(directory, "file"), "theirs");
+  await expect(withLock(platform, directory, fails)).rejects.toThrow("no");
+  expect(readdirSync(directory)).toEqual(["file"]);
+  writeFileSync(join(directory, "lock"), "theirs");
+  await expect(withLock(platform, directory, fails)).rejects.toThrow("no");
+  expect(readdirSync(directory).sort()).toEqual(["file", "lock"]);
+  await expect(withLock(platform, join(directory, "file"), fails)).rejects.toThrow(/the directory .*file cannot be made/);
+});
