@@ -5,7 +5,7 @@ import { DRIVES_MAX, parseArguments, trialDirectory, type TrialArguments } from 
 import { everyListening, firstTaken, requestStatus } from "./trial/probe.ts";
 import { withLock } from "./trial/lock.ts";
 import { describe, nextSteps, reportOf, statusOf } from "./trial/report.ts";
-import { down, killServer, putClusterHere, startOne, up, type TrialWorld } from "./trial/run.ts";
+import { down, killServer, putClusterHere, startOne, stopAll, up, type TrialWorld } from "./trial/run.ts";
 import { Trial } from "./trial/state.ts";
 import { removeTrial } from "./trial/wipe.ts";
 
@@ -20,6 +20,7 @@ export function registerTrialCommands(program: Command): void {
   shape(trial.command("up").description("make the trial, or start what is down of it; returns when the cluster is healthy")).action(
     async (chosen: Chosen) => {
       const given = parseArguments(chosen);
+      tellWhenInterrupted(trialDirectory(chosen.dir));
       const report = await locked(chosen, (world, directory) => up(world, directory, given));
       print(chosen, report, () => nextSteps(report, programName()));
     },
@@ -55,7 +56,7 @@ export function registerTrialCommands(program: Command): void {
       const existing = Trial.open(directory);
       // Another wipe was faster.
       if (existing === null) return world.progress(`there is no trial in ${directory}`);
-      await down(world, existing);
+      await stopAll(world, existing);
       removeTrial(existing);
     });
     print(chosen, { wiped: true }, () => "the trial is gone");
@@ -89,6 +90,14 @@ function shape(command: Command): Command {
     .option("--store <kind>", "sqlite or etcd (default: sqlite)")
     .option("--processes <how>", "separate, or shared: iSCSI and storage of a server in one process (default: separate)")
     .option("--port-base <port>", "all ports lie in the 50 from here (default: 3260)");
+}
+
+/** What was started stays, as after a whole `up`: whoever interrupts must know that, and how to go on. */
+function tellWhenInterrupted(directory: string): void {
+  realProcesses().onSignal("SIGINT", () => {
+    process.stderr.write(`virtustor: interrupted; what has been started of the trial runs on: "virtustor trial down --dir ${directory}" stops it, "trial up" goes on with it\n`);
+    process.exit(130);
+  });
 }
 
 async function foreground(chosen: Chosen): Promise<void> {
