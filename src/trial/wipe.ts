@@ -40,7 +40,8 @@ function removeEntries(trial: Trial, directory: string, keep: ReadonlySet<string
 }
 
 function removeIfEmpty(directory: string): void {
-  if (existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
+  // A mount point stays, as a drive's does.
+  if (existsSync(directory) && readdirSync(directory).length === 0 && !mountPoints().has(directory)) rmdirSync(directory);
 }
 
 /** Field 5 of /proc/self/mountinfo, with its octal escapes undone (proc(5)). */
