@@ -15,6 +15,8 @@ import { CHECKPOINTS, EXTENTS, JOURNAL, PARKED, SUPERBLOCK } from "./storage/dri
 const CLUSTER_KEY_BYTES = 32;
 const TOKEN_BYTES = 24;
 const STORE_RETRY_MS = 200;
+/** Ending of a file's name until all of it is on disk. */
+export const TEMPORARY = ".tmp";
 /** What a storage process makes in a drive's directory, besides what mkfs leaves there. */
 export const DRIVE_ENTRIES: readonly string[] = [SUPERBLOCK, `${SUPERBLOCK}.new`, JOURNAL, EXTENTS, CHECKPOINTS, PARKED];
 const LEFT_BY_MKFS = "lost+found";
@@ -111,8 +113,13 @@ function assertSameCluster(found: ClusterRecord, wanted: ClusterRecord): void {
 /** A reader, and a restart after a power loss, finds the old content or the new, never a part. For its owner's eyes alone. */
 export function writeDurably(file: string, content: string | Uint8Array): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.tmp`;
-  writeFileSync(temporary, content, { mode: 0o600, flush: true });
+  const temporary = `${file}${TEMPORARY}`;
+  try {
+    writeFileSync(temporary, content, { mode: 0o600, flush: true });
+  } catch (error) {
+    if (existsSync(temporary)) rmSync(temporary);
+    throw new Error(`cannot write ${file}: ${(error as Error).message}`, { cause: error });
+  }
   chmodSync(temporary, 0o600);
   renameSync(temporary, file);
   const directory = openSync(dirname(file), "r");

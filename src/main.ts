@@ -11,6 +11,8 @@ function wholeNumber(text: string): number {
 
 async function program(argv: readonly string[]): Promise<Command> {
   const top = new Command("virtustor").description("Replicated block storage for three or more servers, presented over iSCSI").version("0.1.0");
+  // Wrong usage is one line, said as every other failure is.
+  top.showSuggestionAfterError(false).configureOutput({ outputError: (text, write) => write(`virtustor: ${text.replace(/^error: /, "")}`) });
   top
     .command("server")
     .description("run one server: all its roles, supervised")

@@ -5,7 +5,7 @@ import { DRIVES_MAX, parseArguments, trialDirectory, type TrialArguments } from 
 import { everyListening, firstTaken, requestStatus } from "./trial/probe.ts";
 import { withLock } from "./trial/lock.ts";
 import { describe, nextSteps, reportOf, statusOf } from "./trial/report.ts";
-import { down, killServer, putClusterHere, startOne, up, type TrialWorld } from "./trial/run.ts";
+import { down, killServer, putClusterHere, startOne, stopAll, up, type TrialWorld } from "./trial/run.ts";
 import { Trial } from "./trial/state.ts";
 import { removeTrial } from "./trial/wipe.ts";
 
@@ -19,7 +19,9 @@ export function registerTrialCommands(program: Command): void {
   const trial = program.command("trial").description("three servers on this machine, to try VirtuStor out");
   shape(trial.command("up").description("make the trial, or start what is down of it; returns when the cluster is healthy")).action(
     async (chosen: Chosen) => {
-      const report = await locked(chosen, (world, directory) => up(world, directory, parseArguments(chosen)));
+      const given = parseArguments(chosen);
+      tellWhenInterrupted(trialDirectory(chosen.dir));
+      const report = await locked(chosen, (world, directory) => up(world, directory, given));
       print(chosen, report, () => nextSteps(report, programName()));
     },
   );
@@ -32,24 +34,29 @@ export function registerTrialCommands(program: Command): void {
     print(chosen, { ...report, health }, () => describe(report, health));
   });
   place(trial.command("down").description("stop all servers in order")).action(async (chosen: Chosen) => {
+    open(chosen);
     await locked(chosen, (world) => down(world, open(chosen)));
     print(chosen, { stopped: true }, () => "the trial is down; its data is kept");
   });
   place(trial.command("kill-server <name>").description("SIGKILL every process of one server, like a power cut")).action(
     async (name: string, chosen: Chosen) => {
+      open(chosen).server(name);
       const killed = await locked(chosen, (world) => killServer(world, open(chosen), name));
       print(chosen, { server: name, killed }, () => `${name}: ${killed} processes killed`);
     },
   );
   place(trial.command("start-server <name>").description("start a server again; returns when its API answers")).action(async (name: string, chosen: Chosen) => {
+    open(chosen).server(name);
     await locked(chosen, (world) => startOne(world, open(chosen), name));
     print(chosen, { server: name, started: true }, () => `${name} is up`);
   });
   place(trial.command("wipe").description("trial down, then remove all that the trial has made")).action(async (chosen: Chosen) => {
+    open(chosen);
     await locked(chosen, async (world, directory) => {
       const existing = Trial.open(directory);
+      // Another wipe was faster.
       if (existing === null) return world.progress(`there is no trial in ${directory}`);
-      await down(world, existing);
+      await stopAll(world, existing);
       removeTrial(existing);
     });
     print(chosen, { wiped: true }, () => "the trial is gone");
@@ -85,6 +92,14 @@ function shape(command: Command): Command {
     .option("--port-base <port>", "all ports lie in the 50 from here (default: 3260)");
 }
 
+/** What was started stays, as after a whole `up`: whoever interrupts must know that, and how to go on. */
+function tellWhenInterrupted(directory: string): void {
+  realProcesses().onSignal("SIGINT", () => {
+    process.stderr.write(`virtustor: interrupted; what has been started of the trial runs on: "virtustor trial down --dir ${directory}" stops it, "trial up" goes on with it\n`);
+    process.exit(130);
+  });
+}
+
 async function foreground(chosen: Chosen): Promise<void> {
   const processes = realProcesses();
   let interrupted = false;
@@ -96,7 +111,8 @@ async function foreground(chosen: Chosen): Promise<void> {
       });
     }
   });
-  const starting = locked(chosen, (world, directory) => up(world, directory, parseArguments(chosen)));
+  const given = parseArguments(chosen);
+  const starting = locked(chosen, (world, directory) => up(world, directory, given));
   const report = await Promise.race([starting, ended.then(() => null)]);
   if (report !== null) {
     print(chosen, report, () => `${nextSteps(report, programName())}\n\nThe trial runs. Ctrl-C stops it; its data stays in ${report.dir} (virtustor trial wipe removes it).`);

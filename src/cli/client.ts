@@ -132,6 +132,7 @@ export class ApiClient {
     } catch (error) {
       return { kind: "next", reason: reasonOf(error), doubtful: !isRefusedConnection(error) };
     }
+    if (response.status === 401) return { kind: "refused", reason: `${api} does not accept the token: is it the one of this cluster?` };
     const json = parseJson(text);
     if (response.ok && json !== null) return { kind: "answer", answer: json as T };
     const problem = json as Partial<ProblemAnswer> | null;
@@ -163,6 +164,8 @@ function isRefusedConnection(error: unknown): boolean {
 
 function reasonOf(error: unknown): string {
   if (isRefusedConnection(error)) return "nothing listens there";
+  // Bun's own sentence for it gives advice to programmers.
+  if (error instanceof Error && "code" in error && error.code === "ECONNRESET") return "the connection was closed without an answer; is this the API's port?";
   if (error instanceof Error && error.name === "TimeoutError") return "no answer in time";
   return error instanceof Error ? lowerFirst(error.message) : String(error);
 }

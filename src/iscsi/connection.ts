@@ -1,3 +1,4 @@
+import type { LineBudget } from "../base/line-budget.ts";
 import type { Platform, Socket, SocketEvents } from "../platform/platform.ts";
 import { TARGET_DATA_BYTES_MAX } from "./keys.ts";
 import { Login, type LoginAnswer, type LoginContext, type LoginResult } from "./login.ts";
@@ -49,6 +50,8 @@ export interface ConnectionContext {
    * Null: it may not be opened any more.
    */
   readonly open: (login: LoginResult, connection: Connection, firstStatus: number) => Promise<Session | null>;
+  /** For the lines about connections of whoever is no host. */
+  readonly strangerLines: LineBudget;
   /** Called once when the connection is no more. */
   readonly gone: (connection: Connection) => void;
 }
@@ -227,11 +230,24 @@ export class Connection implements SocketEvents, FramerEvents {
     if (this.#phase === "closed") return;
     this.#enter("closed");
     this.#context.gone(this);
+    const unwritten = this.#known ? 0 : this.#context.strangerLines.take(this.#context.platform.clock.nowMs());
+    if (unwritten === null) return;
     this.#context.platform.log.info("iSCSI connection closed", {
       initiator: this.#login.initiatorName || "unknown",
       remote: this.socket.remote,
       reason: this.#reason ?? reason,
+      ...(unwritten > 0 ? { unwrittenBefore: unwritten } : {}),
     });
+  }
+
+  /** It belongs to a host that may use volumes. */
+  get #known(): boolean {
+    return this.session !== null && !this.session.login.discovery;
+  }
+
+  /** Since when, by the clock, it has held a place without the session of a host; null when it has one, or its login is granted. */
+  get strangerSinceMs(): number | null {
+    return this.#phase === "settling" || this.#known ? null : this.#phaseSinceMs;
   }
 
   #enter(phase: Phase): void {

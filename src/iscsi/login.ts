@@ -34,6 +34,8 @@ const TEXT_BYTES_MAX = 65536;
 /** A login with CHAP both ways takes four. */
 const REQUESTS_MAX = 32;
 const NAME_BYTES_MAX = 223;
+/** Of what an initiator sent so much is repeated in a log line: enough to recognize a name. */
+const QUOTED_CHARACTERS_MAX = 223;
 
 /** What a finished login has established. */
 export interface LoginResult {
@@ -174,7 +176,7 @@ export class Login {
     this.#isid = header.toString("hex", 8, 14);
     this.#connectionId = header.readUInt16BE(20);
     const type = pairs.get("SessionType") ?? "Normal";
-    if (type !== "Normal" && type !== "Discovery") throw new Refusal(0x0209, `session type ${JSON.stringify(type)} is not supported`);
+    if (type !== "Normal" && type !== "Discovery") throw new Refusal(0x0209, `session type ${quoted(type)} is not supported`);
     this.#discovery = type === "Discovery";
     const tsih = header.readUInt16BE(14);
     if (tsih !== 0) {
@@ -186,7 +188,7 @@ export class Login {
       const target = pairs.get("TargetName");
       if (target === undefined) throw new Refusal(MISSING_PARAMETER, "no TargetName");
       if (target.toLowerCase() !== access.targetName.toLowerCase()) {
-        throw new Refusal(TARGET_NOT_FOUND, `there is no target ${JSON.stringify(target)}`);
+        throw new Refusal(TARGET_NOT_FOUND, `there is no target ${quoted(target)}`);
       }
       if (this.#host === null) throw new Refusal(AUTHORIZATION_FAILURE, "no host has this initiator name");
       answers.push(["TargetPortalGroupTag", String(groupTag)]);
@@ -226,7 +228,7 @@ export class Login {
   #challenge(algorithms: string, answers: [string, string][]): void {
     if (!this.#chapChosen || this.#chap !== null) throw new ProtocolError("CHAP_A out of turn");
     this.#chap = Chap.begin(this.#context.random, this.#context.crypto, algorithms);
-    if (this.#chap === null) throw new Refusal(AUTHENTICATION_FAILURE, `no CHAP algorithm in common (${JSON.stringify(algorithms)})`);
+    if (this.#chap === null) throw new Refusal(AUTHENTICATION_FAILURE, `no CHAP algorithm in common (${quoted(algorithms)})`);
     answers.push(...this.#chap.challenge());
   }
 
@@ -259,6 +261,10 @@ export class Login {
       commandNumber: header.readUInt32BE(AT_COMMAND_NUMBER),
     };
   }
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, QUOTED_CHARACTERS_MAX));
 }
 
 function refuse(header: Buffer, status: number, refusal: string): LoginAnswer {

@@ -1,4 +1,5 @@
 import { assert } from "../base/assert.ts";
+import { LineBudget } from "../base/line-budget.ts";
 import type { Listener, Platform, Socket, SocketEvents, Timer } from "../platform/platform.ts";
 import { DeviceServer } from "../scsi/device.ts";
 import type { TargetPort } from "../scsi/unit.ts";
@@ -10,8 +11,10 @@ import { Session } from "./session.ts";
 
 /** Hosts times paths: 64 hosts with 8 paths each to this one server. Also bounds what unknown peers can occupy. */
 const CONNECTIONS_MAX = 512;
-/** Of them, those that have not logged in: others must be able to. */
+/** Of them, those that have not logged in, discovery sessions included, which prove nothing: others must be able to. */
 const LOGINS_MAX = 128;
+/** One of them that has had so long, many times what a login or a discovery takes, gives its place to a newcomer. */
+const PLACE_MS = 2_000;
 /** What all sessions together may hold in commands, data not yet taken by initiators included. */
 const MEMORY_BYTES = 256 * 1024 * 1024;
 /** A session alone gets no more of it. */
@@ -56,6 +59,7 @@ export class IscsiTarget {
   #timer: Timer | null = null;
   #unsubscribe: (() => void) | null = null;
   #lastTsih = 0;
+  readonly #strangerLines = new LineBudget();
 
   constructor(platform: Platform, access: Access, portal: Portal) {
     assert(portal.groupTag >= 1 && portal.groupTag <= 65535, "a portal group tag is 1 to 65535");
@@ -118,18 +122,28 @@ export class IscsiTarget {
         mayOpen: () => this.#listener !== null,
       },
       open: (login, opened, firstStatus) => this.#open(login, opened, firstStatus),
+      strangerLines: this.#strangerLines,
       gone: (closed) => this.#gone(closed),
     });
     this.#connections.add(connection);
     // Whoever connects after its host was entered and a volume was mapped to it is known and finds the LUN.
     socket.pause();
     void this.#atMost(LATEST_MS, this.#access.latest()).then(() => socket.resume());
-    if (this.#connections.size > CONNECTIONS_MAX) {
-      connection.close(`more than ${CONNECTIONS_MAX} connections`);
-    } else if (this.#connections.size - this.#sessions.size > LOGINS_MAX) {
-      connection.close(`more than ${LOGINS_MAX} connections without a login`);
-    }
+    if (this.#connections.size > CONNECTIONS_MAX) connection.close(`more than ${CONNECTIONS_MAX} connections`);
+    else this.#boundStrangers(connection);
     return connection;
+  }
+
+  /** Whoever holds connections open without a login must keep no host out: the oldest gives way, unless it may be a login under way. */
+  #boundStrangers(newcomer: Connection): void {
+    // Most often there are too few connections for a closer look.
+    if (this.#connections.size <= LOGINS_MAX) return;
+    const strangers = [...this.#connections].filter(({ strangerSinceMs }) => strangerSinceMs !== null);
+    if (strangers.length <= LOGINS_MAX) return;
+    const reason = `more than ${LOGINS_MAX} connections without a login`;
+    const oldest = strangers[0]!;
+    const givesWay = this.#platform.clock.nowMs() - oldest.strangerSinceMs! >= PLACE_MS;
+    (givesWay ? oldest : newcomer).close(reason);
   }
 
   /** An initiator port that logs in again means to start afresh: its old session ends first (RFC 7143 6.3.5). */
@@ -161,11 +175,14 @@ export class IscsiTarget {
     // What was true when the login began may have changed while it went on.
     if (!session.refresh()) return null;
     this.#sessions.set(session.tsih, { session, connection });
+    const unwritten = login.discovery ? this.#strangerLines.take(this.#platform.clock.nowMs()) : 0;
+    if (unwritten === null) return session;
     this.#platform.log.info("iSCSI session open", {
       initiator: login.initiatorName,
       host: login.host?.name,
       discovery: login.discovery,
       remote: connection.socket.remote,
+      ...(unwritten > 0 ? { unwrittenBefore: unwritten } : {}),
     });
     return session;
   }

@@ -106,10 +106,16 @@ async function readText(request: Request): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > HTTP_BODY_BYTES_MAX) throw tooLarge();
   const parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const part of request.body ?? []) {
-    bytes += part.byteLength;
-    if (bytes > HTTP_BODY_BYTES_MAX) throw tooLarge();
-    parts.push(part);
+  try {
+    for await (const part of request.body ?? []) {
+      bytes += part.byteLength;
+      if (bytes > HTTP_BODY_BYTES_MAX) throw tooLarge();
+      parts.push(part);
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    // The client went away, or the server cut off a body over its limit: no fault of this program's.
+    throw new Problem("bad-request", "The request's body did not arrive whole.");
   }
   return new TextDecoder().decode(Buffer.concat(parts));
 }

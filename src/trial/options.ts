@@ -32,6 +32,8 @@ export interface TrialArguments {
 
 export const PORTS_OF_A_TRIAL = 50;
 const FIRST_DRIVE_PORT = 10;
+/** With one server no data has a second copy, and the cluster would never become healthy. */
+const SERVERS_MIN = 2;
 const SERVERS_MAX = 16;
 export const DRIVES_MAX = PORTS_OF_A_TRIAL - FIRST_DRIVE_PORT;
 const MIB = 2 ** 20;
@@ -67,7 +69,7 @@ export function portsOf(portBase: number): { portal: number; api: number; etcdCl
 /** What the administrator said; the keys that were not said are absent. Throws an Error that names the option. */
 export function parseArguments(given: TrialArguments): Partial<TrialOptions> {
   const parsed: { -readonly [K in keyof TrialOptions]?: TrialOptions[K] } = {};
-  if (given.servers !== undefined) parsed.servers = wholeNumber("--servers", given.servers, 1, SERVERS_MAX);
+  if (given.servers !== undefined) parsed.servers = wholeNumber("--servers", given.servers, SERVERS_MIN, SERVERS_MAX);
   if (given.drives !== undefined) parsed.drives = wholeNumber("--drives", given.drives, 1, DRIVES_MAX);
   if (given.driveSize !== undefined) parsed.driveSizeBytes = driveSize(given.driveSize);
   if (given.addresses !== undefined) parsed.addresses = list("--addresses", given.addresses);
@@ -83,6 +85,7 @@ export function withDefaults(given: Partial<TrialOptions>): TrialOptions {
   const servers = given.servers ?? given.addresses?.length ?? given.netns?.length ?? DEFAULTS.servers;
   const addresses = given.addresses ?? Array.from({ length: servers }, (_, index) => `127.0.0.${index + 1}`);
   const options: TrialOptions = { ...DEFAULTS, ...given, servers, addresses };
+  if (servers < SERVERS_MIN) throw new Error("a trial has at least two servers: every piece of data lies on two");
   for (const address of addresses) {
     if (!isIPv4(address)) throw new Error(`--addresses: ${address} is not an IPv4 address`);
   }

@@ -94,6 +94,12 @@ export async function startOne(world: TrialWorld, trial: Trial, name: string): P
 
 /** Stops the servers in order, and the store after them. Bounded: what does not stop is killed. */
 export async function down(world: TrialWorld, trial: Trial): Promise<void> {
+  await stopAll(world, trial);
+  saveReport(trial);
+}
+
+/** Stops everything and writes nothing, so that it also works on a full disk. */
+export async function stopAll(world: TrialWorld, trial: Trial): Promise<void> {
   const { clock } = world.platform;
   await Promise.all(
     trial.servers.map(async (server) => {
@@ -102,7 +108,6 @@ export async function down(world: TrialWorld, trial: Trial): Promise<void> {
     }),
   );
   await stopGroup(storeGroupOf(trial), clock, STORE_DOWN_WITHIN_MS);
-  saveReport(trial);
 }
 
 function startStore(trial: Trial, failures: string[]): void {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { DRIVE_ENTRIES } from "../formation.ts";
+import { DRIVE_ENTRIES, TEMPORARY } from "../formation.ts";
 import { SAVED_FILE, type Trial } from "./state.ts";
 
 /**
@@ -17,7 +17,9 @@ export function removeTrial(trial: Trial): void {
     if (!keep.has(server.name)) removeIfEmpty(server.directory);
   }
   if (dirname(trial.storeSocket) !== trial.directory) rmSync(dirname(trial.storeSocket), { recursive: true, force: true });
-  const made = [trial.storeDirectory, trial.storeSocket, trial.keyFile, trial.tokenFile, trial.reportFile];
+  // A full disk leaves the beginnings of files that were to be written.
+  const written = [trial.keyFile, trial.tokenFile, trial.reportFile, join(trial.directory, SAVED_FILE)].map((file) => `${file}${TEMPORARY}`);
+  const made = [trial.storeDirectory, trial.storeSocket, trial.keyFile, trial.tokenFile, trial.reportFile, ...written];
   for (const path of made) if (!keep.has(relative(trial.directory, path))) rmSync(path, { recursive: true, force: true });
   // Last, so that a wipe that was cut short can be repeated.
   rmSync(join(trial.directory, SAVED_FILE), { force: true });
@@ -38,7 +40,8 @@ function removeEntries(trial: Trial, directory: string, keep: ReadonlySet<string
 }
 
 function removeIfEmpty(directory: string): void {
-  if (existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
+  // A mount point stays, as a drive's does.
+  if (existsSync(directory) && readdirSync(directory).length === 0 && !mountPoints().has(directory)) rmdirSync(directory);
 }
 
 /** Field 5 of /proc/self/mountinfo, with its octal escapes undone (proc(5)). */

@@ -1,4 +1,5 @@
 import { FormatError } from "../base/bytes.ts";
+import { LineBudget } from "../base/line-budget.ts";
 import type { DriveId, Instance } from "../base/ids.ts";
 import type { Listener, Platform, Socket, Timer } from "../platform/platform.ts";
 import { FramedSocket } from "./channel.ts";
@@ -6,8 +7,10 @@ import { decodeHello, encodeChallenge, HELLO_TIMEOUT_MS, HELLO_TYPES, nonce, pro
 import type { Channel, ChannelEvents } from "./messages.ts";
 import { Writer } from "../base/bytes.ts";
 
-/** Callers that have not proved themselves yet; more wait in the kernel's queue or are turned away. */
+/** Callers that have not proved themselves yet, so that they hold little memory. */
 const STRANGERS_MAX = 64;
+/** One of them that has had so long, many times what a hello takes, gives its place to a newcomer; else the newcomer is turned away. */
+const PLACE_MS = 500;
 
 export interface AcceptorOptions {
   readonly driveId: DriveId;
@@ -22,20 +25,26 @@ export interface AcceptorOptions {
 
 /** The drive's end of the storage protocol on one TCP port. */
 export async function listenForChannels(platform: Platform, endpoint: { address: string; port: number }, options: AcceptorOptions): Promise<Listener> {
-  let strangers = 0;
+  /** What ends each stranger, and since when it is here; the oldest first. */
+  const strangers = new Map<Socket, { readonly sinceMs: number; end(): void }>();
+  const lines = new LineBudget();
   return platform.network.listen({ endpoint }, (socket) => {
-    if (strangers >= STRANGERS_MAX) {
-      socket.destroy();
-      return { data() {}, drained() {}, closed() {} };
+    const nowMs = platform.clock.nowMs();
+    if (strangers.size >= STRANGERS_MAX) {
+      const [oldest] = strangers.values();
+      if (oldest === undefined || nowMs - oldest.sinceMs < PLACE_MS) {
+        socket.destroy();
+        return { data() {}, drained() {}, closed() {} };
+      }
+      oldest.end();
     }
-    strangers += 1;
-    return greet(platform, socket, options, () => {
-      strangers -= 1;
-    });
+    const framed = greet(platform, socket, options, lines, () => void strangers.delete(socket));
+    strangers.set(socket, { sinceMs: nowMs, end: () => framed.close(`more than ${STRANGERS_MAX} connections without a hello`) });
+    return framed.socketEvents;
   });
 }
 
-function greet(platform: Platform, socket: Socket, options: AcceptorOptions, known: () => void): FramedSocket["socketEvents"] {
+function greet(platform: Platform, socket: Socket, options: AcceptorOptions, lines: LineBudget, known: () => void): FramedSocket {
   let helloHead: Buffer | null = null;
   let hello: Hello | null = null;
   let driveNonce: Uint8Array | null = null;
@@ -48,11 +57,17 @@ function greet(platform: Platform, socket: Socket, options: AcceptorOptions, kno
   const framed: FramedSocket = new FramedSocket(socket, options.instance, (type, head) => frame(type, head), (reason) => {
     const wasStranger = stranger;
     settle();
-    if (wasStranger) platform.log.warn("a connection to the storage port was closed before its hello", { remote: socket.remote, reason });
+    if (wasStranger) strangerClosed(reason);
     else platform.log.info("a storage channel closed", { remote: socket.remote, peer: hello?.peer.id, reason });
   });
   const timer: Timer = platform.clock.timer(HELLO_TIMEOUT_MS, () => framed.close("no hello in time"));
 
+  function strangerClosed(reason: string): void {
+    const unwritten = lines.take(platform.clock.nowMs());
+    if (unwritten === null) return;
+    const before = unwritten > 0 ? { unwrittenBefore: unwritten } : {};
+    platform.log.warn("a connection to the storage port was closed before its hello", { remote: socket.remote, reason, ...before });
+  }
   function refuse(reason: string): void {
     framed.sendHello(HELLO_TYPES.refused, new Writer().text(reason).finish());
     framed.close(reason);
@@ -81,7 +96,7 @@ function greet(platform: Platform, socket: Socket, options: AcceptorOptions, kno
     }
     throw new FormatError("frames of the hello out of their order");
   }
-  return framed.socketEvents;
+  return framed;
 }
 
 /** Stands in until `accept` has returned; nothing can arrive in between. */

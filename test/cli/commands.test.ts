@@ -165,7 +165,7 @@ describe("failures are one line and exit code 1", () => {
     ];
     await writeFile(join(directory, "trial.json"), '{"token":5}');
     ran.push(await virtustor("cluster status"));
-    const reasons = ["which cluster?", "VIRTUSTOR_TOKEN is not", "this cluster's token", "not understood", "there is no trial in", "not the description of a trial"];
+    const reasons = ["which cluster?", "VIRTUSTOR_TOKEN is not", "does not accept the token", "not understood", "there is no trial in", "not the description of a trial"];
     ran.forEach(({ code, out, err }, n) => {
       expect({ code, out }).toEqual({ code: 1, out: "" });
       expect(err).toMatch(/^virtustor: [^\n]+\n$/);
@@ -223,4 +223,16 @@ describe("several servers", () => {
     expect((await virtustor("volume list", { ...token, VIRTUSTOR_API: `${urlOf(cut)} ${apis[0]}` })).out).toContain("db");
     expect(await virtustor("volume list", { ...token, VIRTUSTOR_API: urlOf(cut) })).toMatchObject({ code: 0, err: expect.stringContaining("last knew") });
   });
+});
+
+test("a port that closes the connection is named without advice to programmers", async () => {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: (socket) => void socket.terminate() } });
+  try {
+    const { code, err } = await virtustor("volume list", { VIRTUSTOR_TOKEN: TOKEN, VIRTUSTOR_API: `127.0.0.1:${listener.port}` });
+    expect(code).toBe(1);
+    expect(err).toContain("closed without an answer; is this the API's port?");
+    expect(err).not.toContain("verbose");
+  } finally {
+    listener.stop(true);
+  }
 });

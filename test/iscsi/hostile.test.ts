@@ -178,3 +178,34 @@ test("a host with CHAP is let in by its secret alone", async () => {
     await until(() => fixture.target.sessions().length === 0, "session gone");
   }
 });
+
+test("idle connections and discovery sessions of strangers give way to hosts", async () => {
+  const squatters: RawInitiator[] = [];
+  for (let i = 0; i < 100; i++) squatters.push(await RawInitiator.connect(fixture.port));
+  for (let i = 0; i < 28; i++) {
+    const isid = `8000000001${i.toString(16).padStart(2, "0")}`;
+    squatters.push(await RawInitiator.loggedIn(fixture.port, { isid, initiator: "iqn.2026-01.com.example:nobody", discovery: true }));
+  }
+  fixture.skip(11_000);
+  const host = await RawInitiator.loggedIn(fixture.port, { isid: "800000000099" });
+  expect(await host.status("00")).toBe("0");
+  await until(() => fixture.lines.some((line) => /more than 128 connections without a login/.test(line)), fixture.lines.join("; "));
+  host.destroy();
+  for (const squatter of squatters) squatter.destroy();
+});
+
+test("a flood of connections leaves few lines in the log", async () => {
+  for (let i = 0; i < 60; i++) {
+    const attack = await RawInitiator.connect(fixture.port);
+    attack.send(Buffer.alloc(48, "x"));
+    await attack.closing();
+  }
+  expect(fixture.lines.filter((line) => line.startsWith("iSCSI connection closed")).length).toBeLessThan(40);
+});
+
+test("a log line repeats little of what a stranger sent", async () => {
+  const attack = await RawInitiator.connect(fixture.port);
+  attack.send(attack.loginRequest(0x87, "800000000001", Buffer.from(`InitiatorName=${INITIATOR}\0TargetName=${"\x01".repeat(8000)}\0`)));
+  await closesAlone(attack, /there is no target/);
+  expect(Math.max(...fixture.lines.map((line) => line.length))).toBeLessThan(2_000);
+});

@@ -141,3 +141,15 @@ test("a value in the store that cannot be read is an error without details, and 
   expect(api.lines.find((line) => line.level === "error")?.fields["error"]).toMatchObject({ message: expect.stringContaining("volume/7") });
   expect((await api.call("GET", "/api/v1/status")).body).toMatchObject({ unreadable: [{ key: "volume/7" }] });
 });
+
+test("a body that breaks off is a bad request, and no bug is logged", async () => {
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode('{"name":'));
+      controller.error(new Error("Request body exceeded maxRequestBodySize"));
+    },
+  });
+  const answer = await api.app.request("/api/v1/volumes", { method: "POST", body, headers: { authorization: `Bearer ${TOKEN}` } }, { remote: "127.0.0.1" });
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ code: "bad-request", detail: "The request's body did not arrive whole." });
+});

@@ -44,3 +44,8 @@ test("a trial that is there keeps its options: the same are welcome, others are 
   expect(() => assertSameOptions(saved, { portBase: 5001 })).toThrow("--port-base 5000, not 5001");
   expect(() => assertSameOptions(saved, { store: "etcd" })).toThrow("--store sqlite, not etcd");
 });
+
+test("a trial of one server is refused, since it could never become healthy", () => {
+  expect(() => parseArguments({ servers: "1" })).toThrow(/--servers: "1" is not a whole number from 2 to 16/);
+  expect(() => withDefaults({ addresses: ["127.0.0.1"] })).toThrow(/at least two servers/);
+});

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realPlatform } from "../../src/platform/real.ts";
+import { writeDurably } from "../../src/formation.ts";
 import { readConfig } from "../../src/role/context.ts";
 import { readSuperblock } from "../../src/storage/drive/superblock.ts";
 import { withDefaults, type TrialOptions } from "../../src/trial/options.ts";
@@ -143,4 +144,36 @@ test("a command that waited while the trial was wiped works on a fresh lock", as
   release();
   await wipe;
   expect(await next).toBe(true);
+});
+
+test("a command that comes to nothing leaves neither a lock nor a directory behind, and no file of others", async () => {
+  const fails = (): Promise<never> => Promise.reject(new Error("no"));
+  await expect(withLock(platform, directory, fails)).rejects.toThrow("no");
+  expect(existsSync(directory)).toBe(false);
+  mkdirSync(directory);
+  writeFileSync(join(directory, "file"), "theirs");
+  await expect(withLock(platform, directory, fails)).rejects.toThrow("no");
+  expect(readdirSync(directory)).toEqual(["file"]);
+  writeFileSync(join(directory, "lock"), "theirs");
+  await expect(withLock(platform, directory, fails)).rejects.toThrow("no");
+  expect(readdirSync(directory).sort()).toEqual(["file", "lock"]);
+  await expect(withLock(platform, join(directory, "file"), fails)).rejects.toThrow(/the directory .*file cannot be made/);
+});
+
+test("what cannot be written is named and leaves no beginning of itself", () => {
+  mkdirSync(directory);
+  const file = join(directory, "full");
+  // As large a name as a file may have, so that the temporary one cannot be made.
+  const tooLong = join(directory, "x".repeat(255));
+  expect(() => writeDurably(tooLong, "text")).toThrow(/cannot write .*xxx: ENAMETOOLONG/);
+  writeDurably(file, "text");
+  expect(readdirSync(directory)).toEqual(["full"]);
+});
+
+test("a wipe also removes what a full disk has left half written", async () => {
+  const trial = await formed();
+  writeFileSync(`${trial.reportFile}.tmp`, "{");
+  writeFileSync(`${trial.tokenFile}.tmp`, "");
+  removeTrial(trial);
+  expect(existsSync(directory)).toBe(false);
 });

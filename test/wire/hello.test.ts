@@ -170,6 +170,23 @@ describe("before its hello is done a caller", () => {
     await w.clock.pass(HELLO_TIMEOUT_MS + 10);
     expect((await w.dial()).peer.instance).toBe(8 as Instance);
   });
+
+  test("that says nothing gives its place to a newcomer before its time is over", async () => {
+    const w = await world();
+    const strangers = await Promise.all(Array.from({ length: 64 }, () => raw(w)));
+    await w.clock.pass(1_000);
+    expect((await w.dial()).peer.instance).toBe(8 as Instance);
+    expect(strangers.map(({ socket }) => socket.closed !== null)).toEqual(strangers.map((_, index) => index === 0));
+  });
+
+  test("cannot fill the log", async () => {
+    const w = await world();
+    for (let n = 0; n < 100; n++) {
+      (await raw(w)).socket.write(Buffer.alloc(48, 0x41));
+      await settle();
+    }
+    expect(w.platform.lines.filter((line) => line.includes("before its hello")).length).toBe(20);
+  });
 });
 
 test("a caller whose drive never answers gives up", async () => {

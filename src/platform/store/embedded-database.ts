@@ -1,4 +1,5 @@
 import { Database } from "bun:sqlite";
+import { chmodSync, closeSync, openSync } from "node:fs";
 import { assert } from "../../base/assert.ts";
 import type { Change, Versioned } from "../store.ts";
 import type { RequestOf } from "./embedded-protocol.ts";
@@ -28,6 +29,7 @@ export class StoreDatabase {
 
   /** Opens or creates it. `newStoreId` is used when it is created. Throws when another process has it or it is damaged. */
   constructor(path: string, newStoreId: string) {
+    ownFile(path);
     this.#database = new Database(path, { create: true, strict: true });
     this.#database.run("PRAGMA locking_mode=EXCLUSIVE");
     this.#database.run("PRAGMA journal_mode=WAL");
@@ -132,4 +134,10 @@ function prepare(database: Database) {
     removeLease: database.query<null, [string]>("DELETE FROM lease WHERE id = ?"),
     leasedKeys: database.query<{ key: string }, [string]>("SELECT key FROM entry WHERE lease = ? ORDER BY key"),
   };
+}
+
+/** Hosts' CHAP secrets lie in it. SQLite gives its journal the mode of the database, which it would make readable to all. */
+function ownFile(path: string): void {
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
 }

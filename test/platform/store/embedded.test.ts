@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realPlatform } from "../../../src/platform/real.ts";
@@ -78,6 +78,12 @@ describe("the embedded store's process", () => {
 
   test("only its own user can connect", () => {
     expect(statSync(store.socketPath).mode & 0o777).toBe(0o600);
+  });
+
+  test("only its own user can read its database, where secrets lie", () => {
+    const files = readdirSync(join(store.directory, "data")).filter((name) => name.includes("sqlite"));
+    expect(files.length).toBeGreaterThanOrEqual(2);
+    for (const name of files) expect(statSync(join(store.directory, "data", name)).mode & 0o777).toBe(0o600);
   });
 
   test("a second process does not take the same directory", async () => {
