@@ -1,0 +1,76 @@
+import { TrialUnderTest } from "../scenarios/trial-under-test.ts";
+import { LinuxGuest } from "./linux-guest.ts";
+import { OpenIscsi, type Credentials } from "./linux-disks.ts";
+import { chapStory } from "./linux-chap.ts";
+import { diskStory } from "./linux-story.ts";
+
+/** What every story gets. */
+export interface Stage {
+  readonly guest: LinuxGuest;
+  readonly trial: TrialUnderTest;
+  readonly iscsi: OpenIscsi;
+  /** Runs one step and says how it went; what it returns is said, too. */
+  step(name: string, run: () => Promise<string | void>): Promise<void>;
+}
+
+/** Kernel messages that a client must never see, whatever servers are lost. */
+const NEVER = /I\/O error|Buffer I\/O|EXT4-fs.*error|XFS.*(corrupt|error)|Medium Error|Hardware Error|Data Integrity|BUG:|WARNING:|hung task|digest error|iscsi.*protocol error/i;
+
+export const PLAIN = "iqn.2026-01.com.example:linux-plain";
+export const WITH_CHAP = "iqn.2026-01.com.example:linux-chap";
+export const CHAP: Credentials = { user: "linux", secret: "twelve-or-more-characters" };
+
+const [kernel = "", initrd = ""] = process.argv.slice(2);
+const begunMs = performance.now();
+let passed = 0;
+const failed: string[] = [];
+
+async function step(name: string, run: () => Promise<string | void>): Promise<void> {
+  const stepMs = performance.now();
+  const seconds = (): string => `${((performance.now() - stepMs) / 1000).toFixed(1)} s`;
+  try {
+    const said = await run();
+    passed++;
+    console.log(`ok      ${name} (${seconds()})${said === undefined || said === "" ? "" : `\n          ${said.replaceAll("\n", "\n          ")}`}`);
+  } catch (error) {
+    failed.push(name);
+    console.log(`FAILED  ${name} (${seconds()}): ${(error as Error).message}`);
+    throw error;
+  }
+}
+
+async function all(): Promise<void> {
+  const guest = await LinuxGuest.boot(kernel, initrd);
+  process.once("SIGTERM", () => void guest.stop());
+  let trial: TrialUnderTest | null = null;
+  try {
+    console.log(`Linux ${guest.release}, booted in ${((performance.now() - begunMs) / 1000).toFixed(1)} s; ${await guest.must("iscsiadm --version")}`);
+    trial = await TrialUnderTest.make({ store: "sqlite", servers: 3, drives: 2 });
+    const stage = { guest, trial, iscsi: new OpenIscsi(guest, trial.report.target), step };
+    await diskStory(stage);
+    await chapStory(stage);
+  } finally {
+    const { out: messages } = await guest.run("dmesg").catch(() => ({ out: "" }));
+    const log = `${import.meta.dir}/../../dist/linux-initiator/dmesg.log`;
+    await Bun.write(log, messages);
+    console.log("kernel messages of the client, without its boot:");
+    console.log(messages.split("\n").filter((line) => /scsi|iscsi|\bsd[a-z]|sd \d|EXT4|XFS|blk|connection\d|session\d|multipath/.test(line)).slice(-120).join("\n"));
+    const bad = messages.split("\n").filter((line) => NEVER.test(line));
+    if (bad.length > 0) {
+      failed.push("kernel messages");
+      console.log(`FAILED  kernel messages:\n${bad.join("\n")}`);
+    }
+    if (failed.length > 0 && trial !== null) console.log(trial.lastWords());
+    await guest.stop();
+    await trial?.wipe();
+  }
+}
+
+try {
+  await all();
+} catch (error) {
+  if (failed.length === 0) failed.push("set-up");
+  console.log((error as Error).stack ?? String(error));
+}
+console.log(`Linux initiator: ${passed} passed, ${failed.length} failed in ${Math.round((performance.now() - begunMs) / 1000)} s${failed.length > 0 ? `: ${failed.join(", ")}` : ""}`);
+process.exit(failed.length > 0 ? 1 : 0);
