@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { CHAP, WITH_CHAP, type Stage } from "./linux-initiator.ts";
+import { CHAP, WITH_CHAP, type Stage } from "./linux-stage.ts";
 
 /** iscsiadm's exit code when the target refuses the login (ISCSI_ERR_LOGIN_AUTH_FAILED). */
 const REFUSED = 24;
@@ -9,18 +9,20 @@ export async function chapStory({ guest, trial, iscsi, step }: Stage): Promise<v
   const portals = trial.servers.map(({ portal }) => portal);
   const portal = portals[0] ?? "";
 
-  await step("a host with CHAP is refused without it and with a wrong secret", async () => {
+  await step("a host with CHAP is refused without it and with a wrong secret, in discovery and in login", async () => {
     await trial.must("volume", "create", "secret", "--size", "128MiB");
     await trial.must("host", "create", "chap", "--iqn", WITH_CHAP, "--chap", `${CHAP.user}:${CHAP.secret}`);
     await trial.must("map", "secret", "chap");
     await iscsi.start(WITH_CHAP);
-    await iscsi.discover(portal);
+    expect((await guest.run(`iscsiadm -m discovery -t sendtargets -p ${portal}`)).code).toBe(REFUSED);
+    await iscsi.setDiscoveryChap(CHAP);
+    expect(await iscsi.discover(portal)).toHaveLength(portals.length);
     expect(await iscsi.login(portal)).toBe(REFUSED);
     await iscsi.setChap({ user: CHAP.user, secret: "some-other-characters" });
     expect(await iscsi.login(portal)).toBe(REFUSED);
   });
 
-  await step("logs in with CHAP, with digests, and an XFS filesystem lives through it", async () => {
+  await step("logs in with CHAP, with digests, and a file written through one portal is the same through another", async () => {
     await iscsi.setChap(CHAP);
     for (const digest of ["node.conn[0].iscsi.HeaderDigest", "node.conn[0].iscsi.DataDigest"]) await iscsi.set(digest, "CRC32C");
     for (const one of portals.slice(0, 2)) expect(await iscsi.login(one)).toBe(0);

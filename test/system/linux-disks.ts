@@ -56,6 +56,13 @@ export class OpenIscsi {
     return (await this.#guest.run(`iscsiadm -m node -T ${this.#target} -p ${portal} --login`)).code;
   }
 
+  /** CHAP for discovery: a target asks a host that has CHAP there, too. */
+  async setDiscoveryChap({ user, secret }: Credentials): Promise<void> {
+    await this.#guest.must(`
+      sed -i '/^discovery.sendtargets.auth/d' /etc/iscsi/iscsid.conf
+      printf 'discovery.sendtargets.auth.%s\\n' 'authmethod = CHAP' 'username = ${user}' 'password = ${secret}' >>/etc/iscsi/iscsid.conf`);
+  }
+
   async logoutAll(): Promise<void> {
     await this.#guest.must(`iscsiadm -m node -T ${this.#target} --logout`, 90);
   }
@@ -85,17 +92,5 @@ export class OpenIscsi {
       await Bun.sleep(500);
     }
     throw new Error(`expected ${count} disks, found ${JSON.stringify(found)}`);
-  }
-
-  /** Each session's state as the kernel has it, by portal: "LOGGED_IN", "FAILED" or "FREE". */
-  async states(): Promise<Readonly<Record<string, string>>> {
-    const text = await this.#guest.must(`
-      for session in /sys/class/iscsi_session/session*; do
-        [ -e "$session/state" ] || continue
-        for c in /sys/class/iscsi_connection/connection\${session##*session}:*; do
-          echo "$(cat $c/persistent_address):$(cat $c/persistent_port) $(cat $session/state)"
-        done
-      done`);
-    return Object.fromEntries(text.split("\n").filter((line) => line !== "").map((line) => line.split(" ")));
   }
 }
