@@ -35,7 +35,7 @@ export class LinuxGuest {
     const agent = join(directory, "agent.sock");
     const child = Bun.spawn(
       [
-        ...["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "2", "-m", "768"],
+        ...["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem", "-smp", "2", "-m", "768"],
         ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel, "-initrd", initrd],
         ...["-append", "console=ttyS0 panic=-1 mitigations=off random.trust_cpu=on", "-serial", `file:${join(directory, "console.log")}`],
         ...["-serial", `unix:${agent},server=on,wait=off`, "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0"],
@@ -70,7 +70,10 @@ export class LinuxGuest {
   /** Runs a script that must succeed; each of its commands must. */
   async must(script: string, seconds = 60): Promise<string> {
     const { code, out } = await this.run(`set -e\n${script}`, seconds);
-    if (code !== 0) throw new Error(`in the guest, ended with ${code}: ${script}\n${out}`);
+    if (code !== 0) {
+      const state = await this.run("tail /run/writer; ps -o pid,stat,args | grep -v '\\['; grep . /sys/block/sd*/inflight; dmesg | tail -n 5");
+      throw new Error(`in the guest, ended with ${code}: ${script}\n${out}\nwhich is now:\n${state.out}`);
+    }
     return out;
   }
 
