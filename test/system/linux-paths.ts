@@ -38,7 +38,7 @@ export async function pathStory({ guest, trial, iscsi, step, forgive }: Stage, d
         read -r ended rest </proc/uptime
         echo "$i $begun $ended" | awk '{ printf "write %d took %.1f s\\n", $1, $3 - $2 }'
       done; echo done) >/run/writer 2>&1 &`, WRITE_SECONDS_MAX);
-  const begun = (): Promise<string> => guest.must("until grep -qE "write 1|done" /run/writer; do sleep 0.1; done", WRITE_SECONDS_MAX);
+  const begun = (): Promise<string> => guest.must("until grep -qE 'write 1|done' /run/writer; do sleep 0.1; done", WRITE_SECONDS_MAX);
   const written = async (): Promise<string> => {
     const said = await guest.must("until grep -q done /run/writer; do sleep 0.2; done; cat /run/writer", 2 * WRITE_SECONDS_MAX);
     expect(said).not.toContain("lost");
