@@ -17,15 +17,15 @@ export async function chapStory({ guest, trial, iscsi, step }: Stage): Promise<v
     expect((await guest.run(`iscsiadm -m discovery -t sendtargets -p ${portal}`)).code).toBe(REFUSED);
     await iscsi.setDiscoveryChap(CHAP);
     expect(await iscsi.discover(portal)).toHaveLength(portals.length);
-    expect(await iscsi.login(portal)).toBe(REFUSED);
+    expect(await iscsi.login(portal)).toMatchObject({ code: REFUSED });
     await iscsi.setChap({ user: CHAP.user, secret: "some-other-characters" });
-    expect(await iscsi.login(portal)).toBe(REFUSED);
+    expect(await iscsi.login(portal)).toMatchObject({ code: REFUSED });
   });
 
   await step("logs in with CHAP, with digests, and a file written through one portal is the same through another", async () => {
     await iscsi.setChap(CHAP);
     for (const digest of ["node.conn[0].iscsi.HeaderDigest", "node.conn[0].iscsi.DataDigest"]) await iscsi.set(digest, "CRC32C");
-    for (const one of portals.slice(0, 2)) expect(await iscsi.login(one)).toBe(0);
+    for (const one of portals.slice(0, 2)) expect(await iscsi.login(one)).toMatchObject({ code: 0 });
     const [first, second] = await iscsi.disks(2);
     const said = await guest.must(`
       cat /sys/class/iscsi_connection/connection*/header_digest /sys/class/iscsi_connection/connection*/data_digest

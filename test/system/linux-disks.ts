@@ -1,4 +1,4 @@
-import type { LinuxGuest } from "./linux-guest.ts";
+import type { GuestOutcome, LinuxGuest } from "./linux-guest.ts";
 
 /** A disk of the guest and the portal that its session goes to. */
 export interface Disk {
@@ -51,9 +51,9 @@ export class OpenIscsi {
     await this.set("node.session.auth.password", secret);
   }
 
-  /** Logs in through a discovered portal; returns iscsiadm's exit code (0, or 24 for a refused authorization). */
-  async login(portal: string): Promise<number> {
-    return (await this.#guest.run(`iscsiadm -m node -T ${this.#target} -p ${portal} --login`)).code;
+  /** Logs in through a discovered portal; returns iscsiadm's exit code (0, or 24 for a refused authorization) and words. */
+  async login(portal: string): Promise<GuestOutcome> {
+    return await this.#guest.run(`iscsiadm -m node -T ${this.#target} -p ${portal} --login`);
   }
 
   /** CHAP for discovery: a target asks a host that has CHAP there, too. */

@@ -31,7 +31,7 @@ export async function diskStory({ guest, trial, iscsi, step }: Stage): Promise<r
   });
 
   await step("logs in through every portal as it was announced", async () => {
-    for (const one of portals) expect(await iscsi.login(one)).toBe(0);
+    for (const one of portals) expect(await iscsi.login(one)).toMatchObject({ code: 0 });
     disks = await iscsi.disks(portals.length);
     return disks.map(({ name, lun, portal: at }) => `${name} is LUN ${lun} at ${at}`).join("\n");
   });
