@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -43,6 +44,11 @@ export class LinuxGuest {
       { stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(directory, "qemu.log")) },
     );
     const guest = new LinuxGuest(directory, child);
+    // A test that is told to end takes its guest with it.
+    process.once("exit", () => {
+      child.kill("SIGKILL");
+      rmSync(directory, { recursive: true, force: true });
+    });
     try {
       guest.#socket = await guest.#attach(agent);
       guest.#release = (await guest.#line(BOOT_WITHIN_MS)).replace(/^.*ready /, "");

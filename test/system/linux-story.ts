@@ -36,13 +36,13 @@ export async function diskStory({ guest, trial, iscsi, step }: Stage): Promise<r
     return disks.map(({ name, lun, portal: at }) => `${name} is LUN ${lun} at ${at}`).join("\n");
   });
 
-  await step("sees a disk of the right size, thin, with 512-byte sectors in 4 KiB blocks and a write cache to flush or none", async () => {
+  await step("sees a disk of the right size, thin, with 512-byte sectors in 4 KiB blocks, without a write cache to flush", async () => {
     const names = ["size", "queue/logical_block_size", "queue/physical_block_size", "queue/minimum_io_size", "queue/optimal_io_size", "queue/discard_granularity", "queue/discard_max_bytes",
       "queue/write_zeroes_max_bytes", "queue/write_cache", "queue/fua", "queue/rotational", "queue/max_hw_sectors_kb", "queue/max_sectors_kb", "device/vendor", "device/model", "device/rev", "device/queue_depth"];
     const texts = await ofEach((name) => `cd /sys/block/${name}; for f in ${names.join(" ")}; do echo "$f $(cat $f)"; done; for f in device/scsi_disk/*/cache_type device/scsi_disk/*/provisioning_mode device/scsi_disk/*/thin_provisioning device/scsi_disk/*/zeroing_mode; do echo "\${f##*/} $(cat $f)"; done`);
     for (const text of texts) {
       const values = Object.fromEntries(text.split("\n").map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1).trim()]));
-      expect(values).toMatchObject({ size: String(VOLUME_BYTES / 512), "queue/logical_block_size": "512", "queue/physical_block_size": "4096", "queue/rotational": "0", provisioning_mode: "unmap", thin_provisioning: "1" });
+      expect(values).toMatchObject({ size: String(VOLUME_BYTES / 512), "queue/logical_block_size": "512", "queue/physical_block_size": "4096", "queue/rotational": "0", "queue/write_cache": "write through", provisioning_mode: "unmap", thin_provisioning: "1" });
       expect(Number(values["queue/discard_max_bytes"])).toBeGreaterThan(0);
       expect(Number(values["queue/discard_granularity"])).toBe(4096);
     }
