@@ -53,7 +53,7 @@ const COMMANDS: readonly Command[] = [
   command("93 09 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", writeSame),
   action(0x10, "9e 1f 00 00 00 00 00 00 00 00 ff ff ff ff 00 00", readCapacity16),
   action(0x12, "9e 1f ff ff ff ff ff ff ff ff ff ff ff ff 00 00", getLbaStatus),
-  command("a0 00 ff 00 00 00 ff ff ff ff 00 00", (request) => reportLuns(request.cdb, request.nexus.units)),
+  command("a0 00 ff 00 00 00 ff ff ff ff 00 00", (request) => reportLuns(request.cdb, request.nexus)),
   action(0x0a, "a3 ff 00 00 00 00 ff ff ff ff 00 00", reportTargetPortGroups),
   action(0x0c, "a3 1f 87 ff ff ff ff ff ff ff 00 00", reportSupportedOperationCodes),
   command("a8 18 ff ff ff ff ff ff ff ff 00 00", read),

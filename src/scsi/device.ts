@@ -30,7 +30,7 @@ export class DeviceServer {
     const opcode = cdb[0]!;
     // These three answer on every LUN, and while a unit attention waits (SPC-4 5.8, SAM-5 5.14).
     if (opcode === INQUIRY) return inquiry(cdb, unit ?? null, nexus.port.groupTag);
-    if (opcode === REPORT_LUNS) return reportLuns(cdb, nexus.units);
+    if (opcode === REPORT_LUNS) return reportLuns(cdb, nexus);
     if (opcode === REQUEST_SENSE) {
       return requestSense(cdb, unit === undefined ? LUN_NOT_SUPPORTED : nexus.takeAttention(lun!));
     }

@@ -53,6 +53,15 @@ export class Nexus {
     for (const lun of this.#units.keys()) this.attend(lun, sense);
   }
 
+  /** Takes a unit attention back on every LUN: the host has learnt of its cause in another way. */
+  dismiss(sense: Sense): void {
+    for (const [lun, waiting] of this.#attentions) {
+      const at = waiting.indexOf(sense);
+      if (at >= 0) waiting.splice(at, 1);
+      if (waiting.length === 0) this.#attentions.delete(lun);
+    }
+  }
+
   /** The next unit attention of `lun`, which is thereby reported; null when none waits. */
   takeAttention(lun: number): Sense | null {
     const unit = this.#units.get(lun);

@@ -1,8 +1,8 @@
 import { SECTOR_BYTES } from "../base/geometry.ts";
 import { cut } from "./inquiry.ts";
+import type { Nexus } from "./nexus.ts";
 import { readUInt64, writeUInt64, type Answer, type Request } from "./request.ts";
-import { check, descriptorSense, fixedSense, given, invalidField, LBA_OUT_OF_RANGE, NO_SENSE, type Sense } from "./sense.ts";
-import type { UnitMap } from "./unit.ts";
+import { check, descriptorSense, fixedSense, given, invalidField, LBA_OUT_OF_RANGE, NO_SENSE, REPORTED_LUNS_CHANGED, type Sense } from "./sense.ts";
 
 /** Physical block = 2^3 logical blocks (4 KiB). */
 const PHYSICAL_EXPONENT = 3;
@@ -57,16 +57,17 @@ export function decodeLun(buffer: Buffer, at: number): number | null {
   return first & 0x3fff;
 }
 
-/** REPORT LUNS (SPC-4 6.33). Answers on every LUN. */
-export function reportLuns(cdb: Buffer, units: UnitMap): Answer {
+/** REPORT LUNS (SPC-4 6.33). Answers on every LUN. Who reads the list need not be told any more that it changed (SAM-5 5.14). */
+export function reportLuns(cdb: Buffer, nexus: Nexus): Answer {
   const allocation = cdb.readUInt32BE(6);
   if (cdb[2]! > 2) return invalidField(2);
   if (allocation < 16) return invalidField(6);
   // Selection 1 asks for well known units alone, and there are none.
-  const luns = cdb[2] === 1 ? [] : [...units.keys()].sort((a, b) => a - b);
+  const luns = cdb[2] === 1 ? [] : [...nexus.units.keys()].sort((a, b) => a - b);
   const data = Buffer.alloc(8 + 8 * luns.length);
   data.writeUInt32BE(8 * luns.length, 0);
   luns.forEach((lun, i) => data.writeUInt16BE(encodeLun(lun), 8 + 8 * i));
+  if (cdb[2] !== 1) nexus.dismiss(REPORTED_LUNS_CHANGED);
   return given(cut(data, allocation));
 }
 

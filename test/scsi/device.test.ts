@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { DeviceServer } from "../../src/scsi/device.ts";
 import { Nexus } from "../../src/scsi/nexus.ts";
-import { volumeFailure, type ScsiResult } from "../../src/scsi/sense.ts";
+import { DEVICE_RESET_OCCURRED, REPORTED_LUNS_CHANGED, volumeFailure, type ScsiResult } from "../../src/scsi/sense.ts";
 import { unit } from "../iscsi/memory-access.ts";
 import { MemoryVolume } from "../iscsi/memory-volume.ts";
 
@@ -145,4 +145,21 @@ test("a LUN without a unit answers INQUIRY, REPORT LUNS and REQUEST SENSE", asyn
   expect((await run("12 00 00 0060 00", undefined, 9)).data![0]).toBe(0x7f);
   expect((await run("a0 00 00 000000 00000100 00 00", undefined, null)).data!.toString("hex")).toBe("000000100000000000000000000000000003000000000000");
   expect((await run("03 00 00 00 ff 00", undefined, 9)).data![12]).toBe(0x25);
+});
+
+test("a host that has read the new list of LUNs is not told on every disk that the list changed", async () => {
+  const volume = new MemoryVolume(5, SIZE);
+  const device = new DeviceServer(() => [{ groupTag: 1 }]);
+  const nexus = new Nexus({ groupTag: 1 }, new Map([[0, unit(volume)], [3, unit(volume, true)]]));
+  const run = async (cdb: string, lun: number): Promise<string> => {
+    const { status, sense } = await device.execute(nexus, lun, Buffer.from(cdb.replaceAll(" ", "").padEnd(32, "0"), "hex"), Buffer.alloc(0));
+    return sense === null ? `${status}` : `${status} ${[2, 12, 13].map((at) => sense[at]!.toString(16)).join("/")}`;
+  };
+  nexus.attendAll(REPORTED_LUNS_CHANGED);
+  nexus.attend(3, DEVICE_RESET_OCCURRED);
+  expect(await run("00", 0)).toBe("2 6/3f/e");
+  expect(await run("a0 00 00 000000 00000001", 0)).toBe("2 5/24/0");
+  nexus.attend(0, REPORTED_LUNS_CHANGED);
+  expect(await run("a0 00 00 000000 00000100", 0)).toBe("0");
+  expect([await run("00", 0), await run("00", 3), await run("00", 3)]).toEqual(["0", "2 6/29/3", "0"]);
 });
