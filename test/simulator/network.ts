@@ -95,6 +95,7 @@ export class SimulatedNetwork {
                 process.happen(() => {
                   if (done) return near.close("nobody waits for it any more");
                   done = true;
+                  if (near.closed) return reject(new Error("the channel broke before it was open"));
                   near.events = events(near);
                   resolve(near);
                   // What the other end said meanwhile; a channel delivers nothing before its caller has it.
