@@ -162,6 +162,7 @@ export class Serving {
 
   /** R11: the learner is whole and follows; its acknowledgement and lease count from before the change leaves. */
   #add(peer: PeerState): boolean {
+    if (this.#owner.state !== "serving") return false;
     // Until the configuration that has just changed is durable, this recovery is of the epoch before: the drive may be a member already.
     if (this.term.peers.get(peer.drive) !== peer || peer.leaseUntilMs <= this.host.clock.nowMs()) return false;
     return this.#owner.changeConfig({ members: [...this.term.config.members, peer.drive], learners: this.term.config.learners.filter((drive) => drive !== peer.drive) }, "a learner has caught up");
