@@ -52,7 +52,8 @@ function makeCluster(seed: number, chance: Chance, verbose: boolean): SimulatedC
     }
   const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: 2, volumes: { 1: 1, 2: 2, [DOOMED]: 2 }, drift: true, verbose });
   const kept = chance.pick([4, 20, Infinity, Infinity]);
-  for (const host of cluster.hosts.values()) host.medium.logEntriesKept = kept;
+  const checkpointIntervalMs = chance.pick([300, 1000, 5000, 30_000]);
+  for (const host of cluster.hosts.values()) Object.assign(host.medium.tuning, { logEntriesKept: kept, checkpointIntervalMs });
   return cluster;
 }
 
