@@ -13,7 +13,7 @@ const FIRST_SEED = Number(process.env["SEED"] ?? 1);
 
 for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
   test(`what was acknowledged outlives kills and losses of power at any moment (seed ${seed})`, async () => {
-    const power = new PowerFiles(seed);
+    const power = new PowerFiles(new Random(seed));
     const random = new Random(seed);
     const model = new Model();
     const author = new Author();

@@ -1,13 +1,13 @@
 import type { Clock } from "../../../src/platform/platform.ts";
-import { Disk, type InFlight } from "../../simulator/disk.ts";
+import { Disk, type Dice, type InFlight } from "../../simulator/disk.ts";
 import { DiskFiles, type Operation } from "../../simulator/files.ts";
-import { Random } from "./random.ts";
 
 /** Files in memory whose process is killed, or whose power fails, after a number of operations; each takes a random number of turns. */
 export class PowerFiles {
   readonly files: DiskFiles;
   readonly #disk = new Disk();
-  readonly #random: Random;
+  readonly #random: Dice;
+  readonly #turnsMax: number;
   readonly #inFlight = new Set<InFlight>();
   /** Counts down with each operation; at 0 all ends. */
   #operationsLeft = Number.POSITIVE_INFINITY;
@@ -15,8 +15,9 @@ export class PowerFiles {
   #end: "kill" | "power" = "power";
   #lost: (() => void) | null = null;
 
-  constructor(seed: number) {
-    this.#random = new Random(seed);
+  constructor(random: Dice, turnsMax = 3) {
+    this.#random = random;
+    this.#turnsMax = turnsMax;
     this.files = new DiskFiles(this.#disk, { perform: (operation) => this.#perform(operation) });
   }
 
@@ -59,7 +60,7 @@ export class PowerFiles {
       this.#operationsLeft = Number.POSITIVE_INFINITY;
       this.#fail();
     }
-    for (let turns = this.#random.below(3); turns >= 0; turns -= 1) await new Promise<void>((resolve) => setImmediate(resolve));
+    for (let turns = this.#turnsMax === 0 ? -1 : this.#random.below(this.#turnsMax); turns >= 0; turns -= 1) await new Promise<void>((resolve) => setImmediate(resolve));
     if (life !== this.#life) await new Promise<never>(() => undefined);
     this.#inFlight.delete(operation);
     return operation.apply();
