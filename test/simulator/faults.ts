@@ -49,7 +49,7 @@ export class Faults {
     for (const server of this.#servers) if (cluster.network.dark.has(server)) cluster.powerOn(server);
     for (const [name, host] of cluster.hosts) {
       host.running?.client.setReachable(true);
-      host.running?.drive.unhang();
+      host.medium.unhang();
       cluster.resume(name);
       if (cluster.stopping.has(name)) cluster.kill(name);
       cluster.start(name);
@@ -93,11 +93,9 @@ export class Faults {
       cluster.store.setAvailable(false);
       this.#later(200, 6000, () => cluster.store.setAvailable(true));
     } else if (kind < 0.86) {
-      this.#count("journal hangs");
-      const drive = cluster.host(name).running?.drive;
-      cluster.note(`the journal of ${name} hangs`);
-      if (drive) drive.hung = true;
-      this.#later(100, 4000, () => drive?.unhang());
+      this.#count("disk hangs");
+      cluster.hang(name, chance.happens(0.5) ? "syncs" : "all");
+      this.#later(100, 4000, () => cluster.unhang(name));
     } else this.#plan();
   }
   #count(kind: string): void {
@@ -106,13 +104,13 @@ export class Faults {
 
   #kill(name: string): void {
     const published = this.#chance.happens(0.5);
-    const { running, medium } = this.#cluster.host(name);
+    const { running } = this.#cluster.host(name);
     if (!running) return;
-    const { instance } = medium;
+    const instance = running.drive?.instance;
     this.#count(published ? "kill, published" : "kill");
     this.#cluster.kill(name);
     // The news may come when the next instance runs already.
-    if (published) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance));
+    if (published && instance !== undefined) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance));
     this.#later(20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
   }
   #start(name: string): void {

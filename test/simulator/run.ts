@@ -63,7 +63,8 @@ function makeCluster(seed: number, chance: Chance, { servers, copies }: Shape, v
   }
   const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: GROUPS, volumes: { 1: factor, 2: factor, [DOOMED]: factor }, drift: true, verbose });
   const kept = chance.pick([4, 20, Infinity, Infinity]);
-  for (const host of cluster.hosts.values()) host.medium.logEntriesKept = kept;
+  const checkpointIntervalMs = chance.pick([300, 1000, 5000, 30_000]);
+  for (const host of cluster.hosts.values()) Object.assign(host.medium.tuning, { logEntriesKept: kept, checkpointIntervalMs });
   return cluster;
 }
 
