@@ -131,8 +131,8 @@ export class Peering {
 
   #fetch(peer: PeerState, range: BlockRange): Promise<Blocks | null> {
     return new Promise((resolve) => {
-      this.#term.ask(peer, (shared) => ({ ...shared, type: "fetch", range }), (message: Message) => {
-        if (message.type !== "fetched" || !message.ok) {
+      this.#term.ask(peer, (shared) => ({ ...shared, type: "fetch", range, content: true }), (message: Message) => {
+        if (message.type !== "fetched" || !message.content) {
           this.#host.log.error("the copy that reconcile adopts has a bad block; the group waits", { range });
           return resolve(null);
         }
