@@ -168,7 +168,7 @@ function countGroups(map: ClusterMap, lastCopyServers: Set<ServerName>, pauses: 
   return { total, missing, states, short, shortByMax, recovering, recoveryCopiedBytes, recoveryRemainingBytes };
 }
 
-function observedGroups(map: ClusterMap): Map<DriveId, Map<GroupId, ObservedGroup>> {
+export function observedGroups(map: ClusterMap): Map<DriveId, Map<GroupId, ObservedGroup>> {
   const told = new Map<DriveId, Map<GroupId, ObservedGroup>>();
   for (const [drive, { groups }] of map.observed) {
     told.set(drive, new Map(groups.map((entry) => [entry.group as GroupId, entry])));
@@ -176,7 +176,8 @@ function observedGroups(map: ClusterMap): Map<DriveId, Map<GroupId, ObservedGrou
   return told;
 }
 
-function groupState(map: ClusterMap, config: GroupConfig, word: ObservedGroup | undefined): GroupState {
+/** `word`: what the configuration's primary says of the group. */
+export function groupState(map: ClusterMap, config: GroupConfig, word: ObservedGroup | undefined): GroupState {
   if (!driveIsUp(map, config.primary)) return "unserved";
   if (config.primaryInstance === 0) return "starting";
   // What another run of the process said says nothing about this one.

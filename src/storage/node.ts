@@ -21,6 +21,8 @@ import { Registration } from "./registration.ts";
 const TICK_MS = 100;
 /** R16: answers to a gateway's operations are kept this long after it was last seen alive; it gives up on commands earlier. */
 const GATEWAY_REMEMBERED_MS = 60_000;
+/** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
+const OBSERVE_EVERY_MS = 1000;
 const FORGET_GATEWAYS_EVERY_MS = 10_000;
 /** Hand-overs of one drive are at least this far apart. */
 const HAND_OVER_EVERY_MS = 200;
@@ -85,6 +87,7 @@ export class StorageNode {
     };
     every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
     every(BEACON_MS, () => this.#sendBeacons());
+    every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
   }
 
@@ -267,6 +270,7 @@ export class StorageNode {
 
   #observe(): Observed {
     const groups: Observed["groups"] = [];
+    const hung = this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS;
     for (const group of this.#groups.values()) {
       if (!group.term) continue;
       const recoveries = [...(group.serving?.recoveries ?? [])];
@@ -274,7 +278,7 @@ export class StorageNode {
       groups.push({
         group: group.id,
         epoch: group.epoch,
-        state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering",
+        ...groupWord(group, hung),
         copiedBytes: sum((recovery) => recovery.copiedBytes),
         remainingBytes: sum((recovery) => recovery.remainingBytes),
       });
@@ -324,6 +328,13 @@ export class StorageNode {
     for (const channel of this.#accepted)
       if (channel.peer.kind === "drive" && channel.peer.id === id && channel.peer.instance <= instance) channel.close("the instance was published dead");
   }
+}
+
+/** R3f, R7b: a group that nobody can use says so, whatever its own state, so that hosts are not left waiting for it. */
+function groupWord(group: Group, hung: boolean): Pick<Observed["groups"][number], "state" | "waitingFor"> {
+  if (hung) return { state: "waiting", waitingFor: "hung-journal" };
+  if (group.waitingFor) return { state: "waiting", waitingFor: group.waitingFor };
+  return { state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering" };
 }
 
 /** The group of an extent that lies on a drive; 0 when its volume is known nowhere: such data is kept and never served. */
