@@ -45,7 +45,8 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
-  readonly #damage: Damage;
+  /** What was found bad on the drives of the groups that this process serves (R25). */
+  readonly damage: Damage;
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
@@ -64,7 +65,7 @@ export class StorageNode {
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
     this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
-    this.#damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
+    this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#host = this.#makeHost();
     for (const id of drive.images.keys()) this.#group(id);
   }
@@ -283,7 +284,7 @@ export class StorageNode {
         remainingBytes: sum((recovery) => recovery.remainingBytes),
       });
     }
-    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups, damage: [...this.#damage.counts] };
+    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups, damage: [...this.damage.counts] };
   }
 
   #makeHost(): GroupHost {
@@ -296,7 +297,7 @@ export class StorageNode {
       clock,
       random,
       log,
-      damage: this.#damage,
+      damage: this.damage,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       readConfig: (group) => readConfig(store, group),

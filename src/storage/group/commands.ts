@@ -73,11 +73,11 @@ export class Commands {
 
   /** R25: the read waits until its bad blocks are written anew from another copy, and begins again. */
   #repair(read: OpenRead, badBlocks: readonly number[]): void {
-    read.repairs += 1;
     const first = badBlocks[0] as number;
-    if (read.repairs > REPAIRS_MAX) return this.#endRead(read, "medium-error");
+    if (read.repairs >= REPAIRS_MAX) return this.#endRead(read, "medium-error");
     this.#serving.repair.mend({ ...read.message.range, first, count: (badBlocks.at(-1) as number) + 1 - first }, (outcome) => {
       if (!this.#reads.has(read)) return;
+      if (outcome === "mended") read.repairs += 1;
       if (outcome === "lost") this.#endRead(read, "medium-error");
       else if (this.#serving.open) this.#read(read);
       else this.#endRead(read, "not-primary");

@@ -35,13 +35,13 @@ export class Repair {
     this.#serving = serving;
   }
 
-  /** For a read that met bad blocks. `done("again")` once it is worth reading again, `done("lost")` when no member has a good copy. */
-  mend(range: BlockRange, done: (outcome: "again" | "lost") => void): void {
+  /** For a read that met bad blocks: it is worth reading again, unless no member has a good copy ("lost"). "silent": not all could tell. */
+  mend(range: BlockRange, done: (outcome: "mended" | "silent" | "lost") => void): void {
     this.#serving.ranges.lock(range, (release) => {
       void this.copyOf(range).then((copy) => {
         release();
-        if (copy.silent) this.whenAnswered(() => done("again"));
-        else done(copy.lost.length > 0 ? "lost" : "again");
+        if (copy.silent) this.whenAnswered(() => done("silent"));
+        else done(copy.lost.length > 0 ? "lost" : "mended");
       });
     });
   }
