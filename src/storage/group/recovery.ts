@@ -112,10 +112,10 @@ export class Recovery {
     const { host, term, ranges } = this.#serving;
     this.#copying += 1;
     ranges.lock(range, (release) => {
-      void host.drive.read(range).then((read) => {
+      void this.#serving.repair.read(range).then((read) => {
         if (this.#aborted) return release();
-        if (!read.ok) {
-          this.#serving.log.error("a block does not match its checksum; the learner stays out until it is repaired", { ...range, badBlocks: read.badBlocks });
+        if (!read?.ok) {
+          this.#serving.log.error("blocks cannot be copied to a learner: no member with a good copy of them answers; the learner stays out until then", { ...range, badBlocks: read?.badBlocks });
           this.#copying -= 1;
           this.#queue.push(range);
           this.#pausedUntilMs = host.clock.nowMs() + BAD_BLOCK_AGAIN_MS;
