@@ -16,6 +16,7 @@ import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
+import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
 import { Registration } from "./registration.ts";
 
 const TICK_MS = 100;
@@ -34,6 +35,9 @@ export interface NodeOptions {
   readonly drive: Drive;
   readonly dialer: Dialer;
   readonly record: DriveRecord;
+  /** R24. */
+  readonly askPort: AskPort;
+  readonly word: ReadWord;
 }
 
 /** The storage role of one drive: its groups, its channels, its beacons, its place in the store. */
@@ -45,6 +49,7 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  readonly #lone: LoneSurvivor;
   /** What was found bad on the drives of the groups that this process serves (R25). */
   readonly damage: Damage;
   readonly #timers: Timer[] = [];
@@ -61,11 +66,15 @@ export class StorageNode {
     this.#links = new Links(options.dialer, platform.clock, platform.log, {
       address: (id) => this.#address(id),
       up: (id) => this.#eachGroup((group) => group.channelUp(id)),
-      down: (id, channel) => this.#eachGroup((group) => group.channelDown(id, channel)),
+      down: (id, channel) => {
+        this.#eachGroup((group) => group.channelDown(id, channel));
+        this.#lone.tick();
+      },
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
     this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
+    this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
     for (const id of drive.images.keys()) this.#group(id);
   }
@@ -86,7 +95,12 @@ export class StorageNode {
       }
       this.#timers.push({ cancel: () => timer.cancel() });
     };
-    every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
+    // R3d: it counts from when the port is open, which is before this.
+    this.#eachGroup((group) => group.promiseAnew());
+    every(TICK_MS, () => {
+      this.#eachGroup((group) => group.tick());
+      this.#lone.tick();
+    });
     every(BEACON_MS, () => this.#sendBeacons());
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
@@ -160,6 +174,7 @@ export class StorageNode {
 
   #answer(drive: DriveId, channel: Channel, message: Message): void {
     if (this.#closed) return;
+    this.#lone.heard(drive);
     if (message.type === "beacon-ok") return this.#confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
     if (message.type === "tail") this.#beaconDue();
@@ -197,6 +212,7 @@ export class StorageNode {
 
   #confirm(channel: Channel, beacon: Beacon): void {
     if (this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
+    this.#lone.heard(channel.peer.id as DriveId);
     const groups: BeaconOk["groups"][number][] = [];
     for (const { group: id, epoch, committed } of beacon.groups) {
       const group = this.#groups.get(id);
@@ -219,6 +235,7 @@ export class StorageNode {
   #mapChanged(keys: readonly string[]): void {
     if (this.#closed) return;
     const { map, drive } = this.#options;
+    this.#lone.storeAnswered();
     for (const key of keys) {
       const [kind, ...rest] = key.split("/");
       if (kind === "pg" || kind === "pg-plan") {
@@ -310,6 +327,7 @@ export class StorageNode {
       writeConfig: (group, revision, config) => writeConfig({ store, clock, log }, group, revision, config),
       hint: (group) => map.groups.get(group) ?? null,
       plan: (group) => map.plans.get(group)?.plan ?? null,
+      takenForLost: (drives) => this.#lone.takenForLost(drives),
       driveIsUp: (id) => map.upDrives.has(id),
       volume: (id) => (map.tombstones.has(id) ? "deleted" : map.volumes.has(id) ? "known" : "unknown"),
       tombstones: (group) => [...map.tombstones.values()].filter(({ factor }) => factor === groupFactor(group)),
