@@ -16,6 +16,8 @@ export interface VerifierOptions extends InitiatorOptions {
   /** Bounds its own use of a processor that the cluster needs too. Default 600. */
   readonly commandsPerSecondMax?: number;
   readonly seed?: number;
+  /** Every command is of one block: a small-random load. Default: some are longer. */
+  readonly singleBlocks?: boolean;
 }
 
 /** What happened between two looks. */
@@ -84,6 +86,21 @@ export class Verifier {
     const next = new Verifier({ ...this.#options, urls, seed: this.#seed });
     next.ledger = this.ledger;
     return next;
+  }
+
+  /** All portals of the LUN. */
+  get urls(): readonly string[] {
+    return this.#options.urls;
+  }
+
+  /** At random one of the blocks that it works on. */
+  someBlock(): number {
+    return this.#below(this.ledger.blocks);
+  }
+
+  /** Complains when `data`, which somebody else has read, is not what `block` may hold. */
+  expectNotOld(data: Buffer, block: number): void {
+    this.#check(data, block, 1, "read by another");
   }
 
   start(): void {
@@ -183,7 +200,7 @@ export class Verifier {
   /** Mostly single blocks, some short runs, few long ones that need R2Ts; runs may cross the edges of extents. */
   #pick(): { first: number; count: number } | null {
     const dice = this.#below(100);
-    const count = dice < 80 ? 1 : dice < 98 ? 2 + this.#below(15) : 128;
+    const count = dice < 80 || this.#options.singleBlocks === true ? 1 : dice < 98 ? 2 + this.#below(15) : 128;
     const first = this.#below(Math.max(1, this.ledger.blocks - count));
     for (let block = first; block < first + count; block++) if (this.#busy.has(block)) return null;
     return first + count <= this.ledger.blocks ? { first, count } : null;
