@@ -9,6 +9,12 @@ import type { Change, Versioned } from "../platform/store.ts";
 export class ClusterMap {
   cluster: schema.ClusterRecord | null = null;
   leader: string | null = null;
+  /** null: reads and writes. */
+  mode: schema.ClusterMode | null = null;
+  /** 0: the key is not there. */
+  modeRevision = 0;
+  /** Groups that `mode` says have no serving member. */
+  unservedGroups: ReadonlySet<number> = new Set();
   readonly servers = new Map<ServerName, schema.ServerRecord>();
   readonly drives = new Map<DriveId, schema.DriveRecord>();
   readonly upDrives = new Map<DriveId, schema.Up>();
@@ -68,6 +74,11 @@ export class ClusterMap {
         return;
       case "monitor":
         this.leader = value === null ? null : String(JSON.parse(value));
+        return;
+      case "mode":
+        this.modeRevision = value === null ? 0 : revision;
+        this.mode = value === null ? null : schema.parseValue(schema.clusterMode, key, value);
+        this.unservedGroups = new Set(this.mode?.groups);
         return;
       case "server":
         return put(this.servers, rest as ServerName, value && schema.parseValue(schema.serverRecord, key, value));

@@ -24,6 +24,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * iqn/<initiator name>             | management                               | the host's name
  * mapping/<host>/<lun>             | management                               | MappingRecord
  * monitor/leader                   | monitor, leased                          | the server's name
+ * mode                             | monitor leader                           | ClusterMode while the cluster is read-only; no key: reads and writes
  */
 const driveId = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/), v.transform((text) => text as DriveId));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -72,7 +73,14 @@ export type GatewayUp = v.InferOutput<typeof gatewayUp>;
 export const death = v.object({ instance, atMs: v.number(), reason: v.string() });
 export type Death = v.InferOutput<typeof death>;
 
-/** What a storage process sees of the groups whose primary it is; a hint for health and progress, never for the rules. */
+/**
+ * Why a primary waits: no member is known to hold everything acknowledged (R7b), content that reconcile needs cannot be
+ * read, or its own journal has hung for over 1.5 s (R3f). Why a member does not lead: its copy is damaged (R5).
+ */
+const waitReason = v.picklist(["no-whole-copy", "unreadable-copy", "hung-journal", "damaged-copy"]);
+export type WaitReason = v.InferOutput<typeof waitReason>;
+
+/** What a storage process sees of the groups whose primary it is, or must not become; a hint for health and progress, never for the rules. */
 export const observed = v.object({
   instance,
   usedBytes: count,
@@ -81,6 +89,8 @@ export const observed = v.object({
       group: count,
       epoch,
       state: v.picklist(["peering", "serving", "waiting"]),
+      /** Of a group that waits, where it is known. */
+      waitingFor: v.optional(waitReason),
       /** Recovery of its learners: bytes copied so far and bytes still known to be copied. */
       copiedBytes: count,
       remainingBytes: count,
@@ -89,6 +99,17 @@ export const observed = v.object({
 });
 export type Observed = v.InferOutput<typeof observed>;
 export type ObservedGroup = Observed["groups"][number];
+
+/** The whole cluster refuses writes, since groups have no serving member; it ends when the leader deletes the key. */
+export const clusterMode = v.object({
+  mode: v.literal("read-only"),
+  sinceMs: v.number(),
+  /** Groups without a serving member: reads of their ranges are refused at once. */
+  groups: v.array(count),
+  /** For people: what happened, as the leader saw it. */
+  cause: v.string(),
+});
+export type ClusterMode = v.InferOutput<typeof clusterMode>;
 
 export const poolRecord = v.object({ factor: v.picklist([1, 2]), groupCount: v.pipe(count, v.minValue(1), v.maxValue(65536)) });
 export type PoolRecord = v.InferOutput<typeof poolRecord>;
@@ -167,6 +188,7 @@ export const keys = {
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
   leader: "monitor/leader",
+  mode: "mode",
 } as const;
 
 const POOL_STRIDE = 2 ** 20;

@@ -20,6 +20,8 @@ import { Registration } from "./registration.ts";
 const TICK_MS = 100;
 /** R16: answers to a gateway's operations are kept this long after it was last seen alive; it gives up on commands earlier. */
 const GATEWAY_REMEMBERED_MS = 60_000;
+/** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
+const OBSERVE_EVERY_MS = 1000;
 const FORGET_GATEWAYS_EVERY_MS = 10_000;
 /** Hand-overs of one drive are at least this far apart. */
 const HAND_OVER_EVERY_MS = 200;
@@ -82,6 +84,7 @@ export class StorageNode {
     };
     every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
     every(BEACON_MS, () => this.#sendBeacons());
+    every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
   }
 
@@ -264,14 +267,21 @@ export class StorageNode {
 
   #observe(): Observed {
     const groups: Observed["groups"] = [];
+    const hung = this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS;
     for (const group of this.#groups.values()) {
-      if (!group.term) continue;
+      if (!group.term) {
+        const image = group.replica.image;
+        const named = (image?.damaged || image?.incomplete) && this.#options.map.groups.get(group.id)?.config.members.includes(this.#options.drive.id);
+        // R7b: a member that must not lead says why; when no other one does, health can tell.
+        if (named) groups.push({ group: group.id, epoch: group.epoch, state: "waiting", waitingFor: "damaged-copy", copiedBytes: 0, remainingBytes: 0 });
+        continue;
+      }
       const recoveries = [...(group.serving?.recoveries ?? [])];
       const sum = (pick: (recovery: (typeof recoveries)[number]) => number): number => recoveries.reduce((total, recovery) => total + pick(recovery), 0);
       groups.push({
         group: group.id,
         epoch: group.epoch,
-        state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering",
+        ...groupWord(group, hung),
         copiedBytes: sum((recovery) => recovery.copiedBytes),
         remainingBytes: sum((recovery) => recovery.remainingBytes),
       });
@@ -320,6 +330,13 @@ export class StorageNode {
     for (const channel of this.#accepted)
       if (channel.peer.kind === "drive" && channel.peer.id === id && channel.peer.instance <= instance) channel.close("the instance was published dead");
   }
+}
+
+/** R3f, R7b: a group that nobody can use says so, whatever its own state, so that hosts are not left waiting for it. */
+function groupWord(group: Group, hung: boolean): Pick<Observed["groups"][number], "state" | "waitingFor"> {
+  if (hung) return { state: "waiting", waitingFor: "hung-journal" };
+  if (group.waitingFor) return { state: "waiting", waitingFor: group.waitingFor };
+  return { state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering" };
 }
 
 /** The group of an extent that lies on a drive; 0 when its volume is known nowhere: such data is kept and never served. */
