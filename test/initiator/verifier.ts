@@ -55,6 +55,7 @@ export class Verifier {
   readonly #seed: number;
   readonly #paths: readonly Paths[];
   readonly #busy = new Set<number>();
+  readonly #underWay = new Set<Promise<void>>();
   readonly #slots: Promise<void>[] = [];
   readonly #bornMs = performance.now();
   #stopping = false;
@@ -127,6 +128,11 @@ export class Verifier {
     }
   }
 
+  /** Resolves when every command that is under way now has been answered. */
+  async allAnswered(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
   /** What happened since the last call. */
   interval(): Interval {
     const nowMs = performance.now();
@@ -183,8 +189,10 @@ export class Verifier {
       if (run === null) continue;
       const blocks = Array.from({ length: run.count }, (_, index) => run.first + index);
       for (const block of blocks) this.#busy.add(block);
-      if (this.#below(100) < READS_PERCENT) await this.#read(paths, run.first, run.count);
-      else await this.#write(paths, run.first, blocks);
+      const command = this.#below(100) < READS_PERCENT ? this.#read(paths, run.first, run.count) : this.#write(paths, run.first, blocks);
+      this.#underWay.add(command);
+      await command;
+      this.#underWay.delete(command);
       for (const block of blocks) this.#busy.delete(block);
     }
   }
