@@ -1,7 +1,7 @@
 import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT } from "../../src/base/geometry.ts";
 import type { DriveId, GroupId, Instance } from "../../src/base/ids.ts";
 import { hash64 } from "../../src/platform/checksum.ts";
-import type { BlockRead, Drive, ExtentSummary } from "../../src/storage/drive/drive.ts";
+import type { BlockRead, Drive, ExtentSummary, StoreMemory } from "../../src/storage/drive/drive.ts";
 import { ReplicaImage } from "../../src/storage/drive/image.ts";
 import { idOf } from "../../src/storage/drive/log.ts";
 import type { JournalRecord } from "../../src/storage/drive/records.ts";
@@ -21,6 +21,7 @@ export class DriveMedium {
   readonly extents = new Map<string, StoredExtent>();
   readonly parked: { readonly group: GroupId; readonly range: BlockRange; readonly ids: readonly EntryId[] }[] = [];
   instance = 0;
+  memory: StoreMemory = { storeId: "", revision: 0, incarnation: 1 };
   /** Forgets log entries early, so that short absences already need manifests. */
   logEntriesKept = Infinity;
 }
@@ -53,10 +54,13 @@ export class SimulatedDrive implements Drive {
   /** While true no journal write ends. */
   hung = false;
   #hungWrite: (() => void) | null = null;
+  #memory: StoreMemory;
+  #rememberDue = false;
 
   constructor(id: DriveId, medium: DriveMedium, process: SimulatedProcess, chance: Chance, group: (key: ExtentKey) => GroupId) {
     this.id = id;
     this.medium = medium;
+    this.#memory = medium.memory;
     this.instance = (medium.instance += 1) as Instance;
     this.#process = process;
     this.#chance = chance;
@@ -108,6 +112,29 @@ export class SimulatedDrive implements Drive {
     let blocks = 0;
     for (const extent of this.medium.extents.values()) blocks += extent.blocks.size;
     return { capacityBytes: 2 ** 40, usedBytes: blocks * BLOCK_BYTES };
+  }
+  get memory(): StoreMemory {
+    return this.#memory;
+  }
+  /** As on a real drive, what is durable of it is up to five seconds old. */
+  remember(revision: number): void {
+    if (revision <= this.#memory.revision) return;
+    this.#memory = { ...this.#memory, revision };
+    if (this.#rememberDue) return;
+    this.#rememberDue = true;
+    this.#process.timer(5000, () => {
+      this.#rememberDue = false;
+      this.medium.memory = this.#memory;
+    });
+  }
+  obeyStore(memory: StoreMemory): Promise<void> {
+    this.#memory = memory;
+    return new Promise((resolve) => {
+      this.#process.timer(this.#chance.between(0.1, 2), () => {
+        this.medium.memory = this.#memory;
+        resolve();
+      });
+    });
   }
   async close(): Promise<void> {}
 
