@@ -7,8 +7,8 @@ import type { JournalRecord, OperationResult } from "./records.ts";
 
 /** Entries remembered in each log beyond what the rules forbid to forget: the length of absence that a delta recovery covers. */
 export const LOG_ENTRIES_KEPT = 4096;
-/** Trimming happens in steps, so that its cost is spread over many entries. */
-const LOG_TRIM_STEP = 512;
+/** Trimming happens in steps of this part of what is kept, so that its cost is spread over many entries. */
+const LOG_TRIM_PART = 8;
 
 function sameRange(a: BlockRange, b: BlockRange): boolean {
   return sameExtent(a, b) && a.first === b.first && a.count === b.count;
@@ -48,11 +48,12 @@ export class ReplicaImage {
     return this.incomplete ? this.incompleteThrough : this.log.last;
   }
 
-  /** Applies a durable record; the extents are somebody else's. */
-  reduce(record: JournalRecord): void {
+  /** Applies a durable record; the extents are somebody else's. `kept`: R20, how many entries the log remembers at least. */
+  reduce(record: JournalRecord, kept = LOG_ENTRIES_KEPT): void {
     switch (record.type) {
       case "entry":
         this.#append(record.entry);
+        if (this.log.length >= kept + Math.ceil(kept / LOG_TRIM_PART)) this.log.trim(this.committed, kept);
         if (record.entry.kind === "no-op") this.reconciling = [];
         return;
       case "config":
@@ -122,7 +123,6 @@ export class ReplicaImage {
       this.#forgetOperations(entry.gateway, entry.oldestOpen);
       this.#remember(entry);
     }
-    if (this.log.length >= LOG_ENTRIES_KEPT + LOG_TRIM_STEP) this.log.trim(this.committed, LOG_ENTRIES_KEPT);
   }
 
   #remember({ gateway, operation, result }: OperationResult): void {

@@ -43,6 +43,10 @@ export class RestoreStage extends Stage {
     this.cluster.storeWentBack = true;
     this.cluster.store.restore(backup, storeId);
   }
+  /** Extents on a drive that runs, whoever they belong to. */
+  extents(name: string): number {
+    return this.cluster.host(name).running?.drive?.extents().length ?? -1;
+  }
   killAll(): void {
     for (const name of this.cluster.hosts.keys()) this.cluster.kill(name);
   }

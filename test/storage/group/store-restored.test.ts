@@ -113,13 +113,13 @@ describe("a store that was restored from a backup", () => {
     stage.restore(before, "before it was made");
     stage.restored();
     stage.pass(20_000);
-    for (const name of ["a", "b"]) expect(stage.cluster.host(name).medium.extents.size).toBe(1);
+    for (const name of ["a", "b"]) expect(stage.extents(name)).toBe(1);
     stage.cluster.put(keys.volume(id), JSON.parse(backup.entries.find(({ key }) => key === keys.volume(id))?.value ?? ""));
     stage.pass(1000);
     const value = stage.write(stage.place(0));
     expect(stage.read(stage.place(0))[0]).toBe(value);
     stage.cluster.deleteVolume(1);
-    stage.until(() => ["a", "b"].every((name) => stage.cluster.host(name).medium.extents.size === 0));
+    stage.until(() => ["a", "b"].every((name) => stage.extents(name) === 0));
     stage.restore(backup, "before it was deleted");
     stage.restored();
     expect(stage.cluster.store.find(keys.tombstone(id))).not.toBeNull();
