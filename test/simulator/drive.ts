@@ -2,7 +2,7 @@ import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT } from "../../src/base
 import type { DriveId, GroupId, Instance } from "../../src/base/ids.ts";
 import { hash64 } from "../../src/platform/checksum.ts";
 import type { BlockRead, Drive, ExtentSummary } from "../../src/storage/drive/drive.ts";
-import { ReplicaImage } from "../../src/storage/drive/image.ts";
+import { KEEPING, ReplicaImage } from "../../src/storage/drive/image.ts";
 import { idOf } from "../../src/storage/drive/log.ts";
 import type { JournalRecord } from "../../src/storage/drive/records.ts";
 import type { BlockRange, EntryId, ExtentKey } from "../../src/wire/entry.ts";
@@ -21,8 +21,8 @@ export class DriveMedium {
   readonly extents = new Map<string, StoredExtent>();
   readonly parked: { readonly group: GroupId; readonly range: BlockRange; readonly ids: readonly EntryId[] }[] = [];
   instance = 0;
-  /** Forgets log entries early, so that short absences already need manifests. */
-  logEntriesKept = Infinity;
+  /** What replicas remember (R20); less than usual lets short absences need the map of changes, or manifests. */
+  keeping = KEEPING;
 }
 
 interface Appended {
@@ -142,9 +142,7 @@ export class SimulatedDrive implements Drive {
   #commit(record: JournalRecord): void {
     let image = this.medium.images.get(record.group);
     if (!image) this.medium.images.set(record.group, (image = new ReplicaImage(record.group)));
-    image.reduce(record);
-    const kept = this.medium.logEntriesKept;
-    if (record.type === "entry" && image.log.length > kept * 1.5) image.log.trim(image.committed, kept);
+    image.reduce(record, this.medium.keeping);
   }
 
   #applyContent(record: JournalRecord, applied: (() => void) | null): void {

@@ -1,4 +1,5 @@
 import { keys } from "../../src/cluster/schema.ts";
+import { KEEPING } from "../../src/storage/drive/image.ts";
 import { Chance } from "./chance.ts";
 import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
 import { differences, strays } from "./contents.ts";
@@ -51,8 +52,8 @@ function makeCluster(seed: number, chance: Chance, verbose: boolean): SimulatedC
       groups.push({ factor, index, wanted: servers.map((server) => chance.pick(Object.keys(drives).filter((name) => drives[name] === server))) });
     }
   const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: 2, volumes: { 1: 1, 2: 2, [DOOMED]: 2 }, drift: true, verbose });
-  const kept = chance.pick([4, 20, Infinity, Infinity]);
-  for (const host of cluster.hosts.values()) host.medium.logEntriesKept = kept;
+  const keeping = chance.pick([{ entries: 4, changes: 0, early: true }, { entries: 4, changes: 1000, early: true }, { entries: 20, changes: 6, early: true }, KEEPING]);
+  for (const host of cluster.hosts.values()) host.medium.keeping = keeping;
   return cluster;
 }
 

@@ -4,7 +4,7 @@ import { blockChecksum } from "../../platform/checksum.ts";
 import type { BlockRange } from "../../wire/entry.ts";
 import type { Write } from "../../wire/messages.ts";
 import type { Drive } from "../drive/drive.ts";
-import { blockNumber } from "./replica.ts";
+import { blockNumber } from "./checked.ts";
 
 /**
  * The whole blocks of `range` as they are after a write that covers its first or last block only in part. The caller holds the
