@@ -11,6 +11,8 @@ export class ClusterMap {
   leader: string | null = null;
   /** null: reads and writes. */
   mode: schema.ClusterMode | null = null;
+  /** 0: the key is not there. */
+  modeRevision = 0;
   /** Groups that `mode` says have no serving member. */
   unservedGroups: ReadonlySet<number> = new Set();
   readonly servers = new Map<ServerName, schema.ServerRecord>();
@@ -74,6 +76,7 @@ export class ClusterMap {
         this.leader = value === null ? null : String(JSON.parse(value));
         return;
       case "mode":
+        this.modeRevision = value === null ? 0 : revision;
         this.mode = value === null ? null : schema.parseValue(schema.clusterMode, key, value);
         this.unservedGroups = new Set(this.mode?.groups);
         return;

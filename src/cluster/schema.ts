@@ -75,12 +75,12 @@ export type Death = v.InferOutput<typeof death>;
 
 /**
  * Why a primary waits: no member is known to hold everything acknowledged (R7b), content that reconcile needs cannot be
- * read, or its own journal has hung for over 1.5 s (R3f).
+ * read, or its own journal has hung for over 1.5 s (R3f). Why a member does not lead: its copy is damaged (R5).
  */
-const waitReason = v.picklist(["no-whole-copy", "unreadable-copy", "hung-journal"]);
+const waitReason = v.picklist(["no-whole-copy", "unreadable-copy", "hung-journal", "damaged-copy"]);
 export type WaitReason = v.InferOutput<typeof waitReason>;
 
-/** What a storage process sees of the groups whose primary it is; a hint for health and progress, never for the rules. */
+/** What a storage process sees of the groups whose primary it is, or must not become; a hint for health and progress, never for the rules. */
 export const observed = v.object({
   instance,
   usedBytes: count,

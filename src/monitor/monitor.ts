@@ -1,5 +1,7 @@
 import type { DriveId, Epoch, Instance } from "../base/ids.ts";
 import { assert } from "../base/assert.ts";
+import { awayText } from "../cluster/health-sentence.ts";
+import { gatherFacts } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import { keys } from "../cluster/schema.ts";
 import type { GroupConfig, GroupPlan, PoolRecord } from "../cluster/schema.ts";
@@ -7,6 +9,7 @@ import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Transaction, Watch } from "../platform/store.ts";
 import { Leadership } from "./leader.ts";
 import { Liveness } from "./liveness.ts";
+import { nextMode, Unserved } from "./mode.ts";
 import { initialPlacement } from "./placement.ts";
 import type { PlacedGroup } from "./placement.ts";
 import { plan, PLAN_SETTINGS } from "./plan.ts";
@@ -33,6 +36,7 @@ export class Monitor {
   readonly #leadership: Leadership;
   readonly #liveness = new Liveness();
   readonly #forming = new Forming();
+  readonly #unserved: Unserved;
   #watch: Watch | null = null;
   #tick: Timer | null = null;
   #soon: Timer | null = null;
@@ -47,6 +51,7 @@ export class Monitor {
     this.#platform = platform;
     this.#store = store;
     this.#settings = settings;
+    this.#unserved = new Unserved(platform.clock.nowMs());
     this.#leadership = new Leadership(platform, store, server, () => {
       this.#said.clear();
       this.#forming.reset();
@@ -109,14 +114,18 @@ export class Monitor {
 
   /** One look at a time; what a look misses because another is under way, the next tick sees. */
   #look(): void {
-    if (this.#stopped || this.#looking !== null || !this.leading) return;
-    if (this.map.revision === 0 || this.map.revision < this.#writtenRevision) return;
+    if (this.#stopped || this.#looking !== null || this.map.revision === 0) return;
+    // Also while another leads: who takes over must not begin to count anew.
+    this.#unserved.observe(this.map, this.#platform.clock.nowMs());
+    if (!this.leading) return;
+    if (this.map.revision < this.#writtenRevision) return;
     this.#looking = this.#act().finally(() => {
       this.#looking = null;
     });
   }
 
   async #act(): Promise<void> {
+    if (!(await this.#setMode())) return;
     const changes = this.#planned();
     let poolWanted = false;
     // All decisions of a look are made on one map, before the first await.
@@ -235,6 +244,21 @@ export class Monitor {
       const server = this.map.drives.get(id)?.server ?? "a server that is not known";
       this.#platform.log.warn(`Drive ${id} of ${server} is not waited for any longer: its copies of ${count} placement groups are made on other drives.`);
     }
+  }
+
+  // ---- read-only ----
+
+  /** False when the mode had to change and could not be. */
+  async #setMode(): Promise<boolean> {
+    const { map } = this;
+    const mode = nextMode(map, this.#unserved, this.#platform.clock.wallMs(), () => awayText(gatherFacts(map, null)));
+    if (mode === "keep") return true;
+    const compares = [{ key: keys.mode, revision: map.modeRevision }];
+    const written = await this.#write([mode === null ? { compares, deletes: [keys.mode] } : { compares, puts: [{ key: keys.mode, value: JSON.stringify(mode) }] }]);
+    if (!written) return false;
+    if (mode === null) this.#platform.log.info("The cluster takes writes again: every group serves.");
+    else if (map.mode === null) this.#platform.log.error(`The cluster is read-only: ${mode.groups.length} placement groups have no copy that answers since ${mode.cause}.`);
+    return true;
   }
 
   // ---- writing ----

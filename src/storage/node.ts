@@ -269,7 +269,13 @@ export class StorageNode {
     const groups: Observed["groups"] = [];
     const hung = this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS;
     for (const group of this.#groups.values()) {
-      if (!group.term) continue;
+      if (!group.term) {
+        const image = group.replica.image;
+        const named = (image?.damaged || image?.incomplete) && this.#options.map.groups.get(group.id)?.config.members.includes(this.#options.drive.id);
+        // R7b: a member that must not lead says why; when no other one does, health can tell.
+        if (named) groups.push({ group: group.id, epoch: group.epoch, state: "waiting", waitingFor: "damaged-copy", copiedBytes: 0, remainingBytes: 0 });
+        continue;
+      }
       const recoveries = [...(group.serving?.recoveries ?? [])];
       const sum = (pick: (recovery: (typeof recoveries)[number]) => number): number => recoveries.reduce((total, recovery) => total + pick(recovery), 0);
       groups.push({

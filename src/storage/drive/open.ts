@@ -11,7 +11,7 @@ import { snapshotImage } from "./image-codec.ts";
 import { ReplicaImage } from "./image.ts";
 import type { JournalPlace } from "./journal.ts";
 import { EXTENT_DIRECTORIES, JOURNAL, parseExtentName } from "./layout.ts";
-import { LocalDrive, reportFailure } from "./local-drive.ts";
+import { LocalDrive, reportFailure, type DriveTuning } from "./local-drive.ts";
 import { JournalReader } from "./replay.ts";
 import { createRing, JournalRing, type JournalShape } from "./ring.ts";
 
@@ -22,6 +22,7 @@ export interface OpenDriveOptions {
   readonly group: (key: ExtentKey) => GroupId;
   /** A drive of another cluster is refused. */
   readonly expectedClusterId: string;
+  readonly tuning?: DriveTuning;
 }
 
 /** Records replayed between two waits for the extents, in bytes: bounds memory. */
@@ -41,7 +42,7 @@ export async function openDrive(platform: Platform, options: OpenDriveOptions): 
   try {
     identity = await DriveIdentity.claim(platform, directory, options.expectedClusterId, (error) => reportFailure(platform, directory, error));
     const checkpoint = await loadCheckpoint(platform, directory, identity);
-    const drive = new LocalDrive(platform, directory, identity, checkpoint.images, options.group);
+    const drive = new LocalDrive(platform, directory, identity, checkpoint.images, options.group, options.tuning);
     await listExtents(platform, drive.extentsOfDrive.cache);
     drive.extentsOfDrive.usedBlocks = checkpoint.header.usedBlocks;
     await new Replay(platform, directory, identity, checkpoint, drive).run();

@@ -19,7 +19,7 @@ function countCopied(stage: Stage): () => number {
   return () => bytes;
 }
 function keep(stage: Stage, keeping: Keeping): void {
-  for (const host of stage.cluster.hosts.values()) host.medium.keeping = keeping;
+  for (const host of stage.cluster.hosts.values()) host.medium.tuning.keeping = keeping;
 }
 
 /** 4 KiB writes to random blocks until `ms` have passed, some at a time; gives the distinct blocks written. */
