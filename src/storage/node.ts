@@ -10,6 +10,7 @@ import type { Hello } from "../wire/hello.ts";
 import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
 import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
+import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
@@ -44,6 +45,8 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  /** What was found bad on the drives of the groups that this process serves (R25). */
+  readonly damage: Damage;
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
@@ -62,6 +65,7 @@ export class StorageNode {
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
     this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
+    this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#host = this.#makeHost();
     for (const id of drive.images.keys()) this.#group(id);
   }
@@ -286,7 +290,7 @@ export class StorageNode {
         remainingBytes: sum((recovery) => recovery.remainingBytes),
       });
     }
-    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups };
+    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups, damage: [...this.damage.counts] };
   }
 
   #makeHost(): GroupHost {
@@ -299,6 +303,7 @@ export class StorageNode {
       clock,
       random,
       log,
+      damage: this.damage,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       readConfig: (group) => readConfig(store, group),

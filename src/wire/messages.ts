@@ -52,10 +52,14 @@ export interface Settled extends Common {
 export interface Fetch extends Common {
   readonly type: "fetch";
   readonly range: BlockRange;
+  /** False: the blocks are read and verified there, and only their checksums travel (R25). */
+  readonly content: boolean;
 }
 export interface Fetched extends Common, Blocks {
   readonly type: "fetched";
-  readonly ok: boolean;
+  /** False: no data; none was asked for, or there are bad blocks. Checksums are those that the replica expects. */
+  readonly content: boolean;
+  readonly badBlocks: readonly number[];
 }
 /** Content of a range: checksum 0 = never written; `data` is empty when all are. `version` null: no such extent. */
 export interface Blocks {
@@ -117,6 +121,32 @@ export interface CaughtUp extends Common {
   readonly purged: readonly VolumeId[];
 }
 
+// ---- scrub and repair (R25): primary -> member ----
+
+/** Which extents of an interval, as in a manifest, are there at this place of the stream. */
+export interface Inspect extends Common {
+  readonly type: "inspect";
+  readonly after: ExtentKey | null;
+  readonly through: ExtentKey | null;
+}
+export interface Inspected extends Common {
+  readonly type: "inspected";
+  readonly extents: readonly ExtentState[];
+}
+export interface ExtentState {
+  readonly key: ExtentKey;
+  readonly version: EntryId;
+  readonly digest: bigint;
+  /** False: its checksums were lost, so the digest means nothing. */
+  readonly known: boolean;
+}
+/** Keep the range's present content aside; answered with `settled` when that is durable. */
+export interface Park extends Common {
+  readonly type: "park";
+  readonly range: BlockRange;
+  readonly why: string;
+}
+
 /** To any message of a lower epoch: the receiver's config, for the sender to go and read the store. */
 export interface StaleEpoch extends Common {
   readonly type: "stale-epoch";
@@ -159,6 +189,8 @@ export interface Modifying {
   readonly stampInstance: Instance;
   readonly stampMs: number;
 }
+/** For entries that no gateway asked for. */
+export const BY_NOBODY: Modifying = { gateway: 0 as Instance, operation: 0, oldestOpen: 0, stampInstance: 0 as Instance, stampMs: 0 };
 export interface Write extends Common, Modifying {
   readonly type: "write";
   readonly key: ExtentKey;
@@ -189,6 +221,7 @@ export const COMMAND_RESULTS: readonly CommandResult[] = ["done", "not-primary",
 export type Message =
   | Fence | Tail | Mark | Adopt | Settled | Fetch | Fetched
   | Replicate | Replicated | Gap | CatchUp | Manifest | Differs | Copy | CaughtUp | StaleEpoch
+  | Inspect | Inspected | Park
   | Beacon | BeaconOk
   | Read | ReadDone | Write | Unmap | Done;
 

@@ -1,6 +1,6 @@
 import { drainMicrotasks } from "bun:jsc";
 import type { DriveId, GroupId } from "../../src/base/ids.ts";
-import { FileError, type Platform } from "../../src/platform/platform.ts";
+import type { FileError, Platform } from "../../src/platform/platform.ts";
 import { formatDrive } from "../../src/storage/drive/format.ts";
 import { KEEPING, type ReplicaImage } from "../../src/storage/drive/image.ts";
 import type { DriveTuning } from "../../src/storage/drive/local-drive.ts";
@@ -54,21 +54,16 @@ export class DriveMedium {
 
   /** SIGKILL: what was begun happened, or in part, or not at all. The page cache is the kernel's and stays. */
   processEnded(owner: SimulatedProcess, files: object, chance: Chance): void {
-    for (const begun of [...this.begun]) {
-      if (begun.owner !== owner) continue;
-      this.begun.delete(begun);
-      const { write, apply } = begun.operation;
-      const kind = chance.below(3);
-      if (kind === 0) attempt(apply);
-      else if (kind === 1 && write) write.inode.put(write.bytes.subarray(0, 4096 * chance.below(Math.ceil(write.bytes.length / 4096) + 1)), write.position, begun.operation.kind === "durable write");
-    }
+    const ended = [...this.begun].filter((begun) => begun.owner === owner);
+    for (const begun of ended) this.begun.delete(begun);
+    this.disk.kill(chance, ended.map(({ operation }) => operation));
     this.disk.unlock(files);
   }
   losePower(chance: Chance): void {
-    for (const { operation } of this.begun) if (operation.write) this.disk.inFlight.add(operation.write);
+    const ended = [...this.begun].map(({ operation }) => operation);
     this.begun.clear();
     this.#held = [];
-    this.disk.losePower(chance);
+    this.disk.losePower(chance, ended);
   }
 
   /** Costs no time. */
@@ -143,11 +138,3 @@ export class SimulatedKernel implements Kernel {
 
 /** What a drive remembers, as its last process knew it to be durable. */
 export type DurableImages = ReadonlyMap<GroupId, ReplicaImage>;
-
-function attempt(apply: () => unknown): void {
-  try {
-    apply();
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-  }
-}

@@ -63,7 +63,7 @@ export class Learner {
         const own = await this.#host.drive.describe(extent.key);
         if (!current()) return;
         // What lost part of its journal may have content that its trailers do not know.
-        const same = own && !this.#replica.image?.damaged && sameId(own.version, extent.version) && own.digest === extent.digest;
+        const same = own?.known && !this.#replica.image?.damaged && sameId(own.version, extent.version) && own.digest === extent.digest;
         if (same) continue;
         const held = own ? await extentDigests(this.#host.drive, extent.key) : new BigUint64Array(0);
         if (!current()) return;

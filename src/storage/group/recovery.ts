@@ -130,12 +130,12 @@ export class Recovery {
     ranges.lock(span, (release) => {
       if (this.#aborted) return release();
       const { ranges: wanted, held, bringsVersion } = this.#toCopy.wanted(span);
-      void Promise.all(wanted.map(async (range) => ({ range, read: await host.drive.read(range) }))).then((found) => {
+      void Promise.all(wanted.map(async (range) => ({ range, read: await this.#serving.repair.read(range) }))).then((found) => {
         if (this.#aborted) return release();
         const pieces: Piece[] = [];
         for (const { range, read } of found) {
-          if (!read.ok) {
-            this.#serving.log.error("a block does not match its checksum; the learner stays out until it is repaired", { ...range, badBlocks: read.badBlocks });
+          if (!read?.ok) {
+            this.#serving.log.error("blocks cannot be copied to a learner: no member with a good copy of them answers; the learner stays out until then", { ...range, badBlocks: read?.badBlocks });
             this.#copying -= 1;
             this.#copyingBytes -= reservedBytes;
             this.#toCopy.giveBack(span);

@@ -10,6 +10,7 @@ import type { GroupHost } from "./host.ts";
 import { lastOf, Learner } from "./learner.ts";
 import { Settling } from "./settling.ts";
 
+const NO_DATA = Buffer.alloc(0);
 /** Messages of the stream that a manifest's comparison holds back; the primary sends no more than its window. */
 const HELD_MAX = 65536;
 /** Bytes that wait for the journal: writes wait for members, but not for learners, so a slow learner must say no (R9). */
@@ -138,6 +139,8 @@ export class Replica {
         return this.#adopt(channel, message);
       case "fetch":
         return this.#fetch(channel, message);
+      case "park":
+        return void this.#host.drive.park(this.#group, message.range, message.why, []).then(() => this.#settled(channel, message));
       default:
         return channel.close(`a ${message.type} message is not for a replica`);
     }
@@ -234,10 +237,9 @@ export class Replica {
   #fetch(channel: Channel, message: Fetch): void {
     const { group, epoch, tag, range } = message;
     void this.#host.drive.read(range).then((read) => {
-      const blocks = read.ok
-        ? { range, version: read.version, checksums: read.checksums, data: read.data }
-        : { range, version: null, checksums: new Uint32Array(range.count), data: Buffer.alloc(0) };
-      this.#host.send(channel, { type: "fetched", group, epoch, tag, ok: read.ok, ...blocks });
+      const content = read.ok && message.content;
+      const { version, checksums } = read;
+      this.#host.send(channel, { type: "fetched", group, epoch, tag, range, content, badBlocks: read.ok ? [] : read.badBlocks, version, checksums, data: content ? read.data : NO_DATA });
     });
   }
 
