@@ -92,6 +92,8 @@ export type WaitReason = v.InferOutput<typeof waitReason>;
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** R25: blocks that this process, as primary, has found bad on the drives of its groups since it started. */
+  damage: v.optional(v.array(v.object({ drive: driveId, repaired: count, lost: count, differs: count }))),
   groups: v.array(
     v.object({
       group: count,

@@ -10,6 +10,7 @@ import type { Hello } from "../wire/hello.ts";
 import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
 import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
+import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
@@ -48,6 +49,8 @@ export class StorageNode {
   readonly #registration: Registration;
   readonly #host: GroupHost;
   readonly #standing: Standing;
+  /** What was found bad on the drives of the groups that this process serves (R25). */
+  readonly damage: Damage;
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
@@ -66,6 +69,7 @@ export class StorageNode {
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
     this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
+    this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#host = this.#makeHost();
     this.#standing = new Standing(
       { drive, map: options.map, store, clock: platform.clock, log: platform.log, server: options.record.server },
@@ -314,7 +318,7 @@ export class StorageNode {
         remainingBytes: sum((recovery) => recovery.remainingBytes),
       });
     }
-    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups };
+    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups, damage: [...this.damage.counts] };
   }
 
   #makeHost(): GroupHost {
@@ -327,6 +331,7 @@ export class StorageNode {
       clock,
       random,
       log,
+      damage: this.damage,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       incarnation: () => drive.memory.incarnation,

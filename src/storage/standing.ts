@@ -4,6 +4,7 @@ import { storeReplaced } from "../cluster/adoption.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import type { Clock, Log } from "../platform/platform.ts";
 import { StoreUnavailable, type ClusterStore } from "../platform/store.ts";
+import { NO_ENTRY } from "../wire/entry.ts";
 import type { Drive, StoreMemory } from "./drive/drive.ts";
 
 /** Pause before the store is asked or told again. */
@@ -243,7 +244,7 @@ export class Standing {
   #quiet(): Promise<void> {
     const [image] = this.#drive.images.values();
     return new Promise((resolve) => {
-      if (image) this.#drive.append({ type: "committed", group: image.group, id: image.committed }, resolve);
+      if (image) this.#drive.append({ type: "committed", group: image.group, id: image.committed, settled: NO_ENTRY }, resolve);
       else this.#clock.timer(QUIET_MS, resolve);
     });
   }

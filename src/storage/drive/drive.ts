@@ -61,12 +61,22 @@ export type BlockRead =
       /** The extent's version; null when there is no such extent. */
       readonly version: EntryId | null;
     }
-  /** I7: these blocks' content does not match its checksum. */
-  | { readonly ok: false; readonly badBlocks: readonly number[] };
+  | BadRead;
+/** I7: some blocks cannot be read, or their content does not match its checksum. */
+export interface BadRead {
+  readonly ok: false;
+  /** Of the extent, ascending. */
+  readonly badBlocks: readonly number[];
+  /** One for each block of the range, as the drive knows it, 0 = never written; of a bad block 0 = not even that is known. */
+  readonly checksums: Uint32Array;
+  readonly version: EntryId;
+}
 
 export interface ExtentSummary {
   readonly version: EntryId;
   readonly allocatedBlocks: number;
   /** Hash over the allocation and all checksums: equal content, equal digest. */
   readonly digest: bigint;
+  /** False: the checksums of some blocks were lost, so the digest says nothing about the content. */
+  readonly known: boolean;
 }
