@@ -59,6 +59,7 @@ export class IscsiTarget {
   #timer: Timer | null = null;
   #unsubscribe: (() => void) | null = null;
   #lastTsih = 0;
+  #suspendedUntilMs = 0;
   readonly #strangerLines = new LineBudget();
 
   constructor(platform: Platform, access: Access, portal: Portal) {
@@ -97,6 +98,12 @@ export class IscsiTarget {
     this.#timer = null;
   }
 
+  /** Closes every connection, and lets nobody log in for `ms`. */
+  suspend(ms: number, reason: string): void {
+    this.#suspendedUntilMs = this.#platform.clock.nowMs() + ms;
+    for (const connection of [...this.#connections]) connection.close(reason);
+  }
+
   sessions(): SessionInfo[] {
     return [...this.#sessions.values()].map(({ session, connection }) => ({
       initiatorName: session.login.initiatorName,
@@ -119,7 +126,7 @@ export class IscsiTarget {
         crypto: this.#platform.crypto,
         groupTag: this.#portal.groupTag,
         sessionExists: (tsih) => this.#sessions.has(tsih),
-        mayOpen: () => this.#listener !== null,
+        mayOpen: () => this.#listener !== null && this.#platform.clock.nowMs() >= this.#suspendedUntilMs,
       },
       open: (login, opened, firstStatus) => this.#open(login, opened, firstStatus),
       strangerLines: this.#strangerLines,

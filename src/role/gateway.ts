@@ -9,9 +9,14 @@ import type { Peer } from "../wire/messages.ts";
 import { MapAccess } from "./access.ts";
 import { announceInstance } from "./announce.ts";
 import type { RoleContext, RunningRole, RunRole } from "./role.ts";
+import { StoreSilence } from "./store-silence.ts";
 
 /** up/gateway/<instance> vanishes so long after this process has stopped. */
 const LEASE_MS = 5_000;
+/** A portal that the store does not answer drops its sessions when a command has waited so long: hosts then take another path. */
+const HELD_MS_MAX = 10_000;
+/** It takes none for so long then, or hosts would come back at once and wait again. */
+const SUSPENDED_MS = 20_000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2_000;
 /** A watch that is later than this has lost its store. */
@@ -50,8 +55,16 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   } catch (error) {
     platform.fatal("port-taken", error instanceof Error ? error.message : String(error));
   }
+  const silence = new StoreSilence(platform, store, (silent) => {
+    const local = [...map.drives.values()].filter(({ server }) => server === config.name);
+    gateway.setAlone(silent ? new Set(local.map(({ id }) => id)) : null);
+    const heldMs = platform.clock.nowMs() - (gateway.heldSinceMs() ?? Infinity);
+    // R13, R24: it is not for a portal that is cut off to say that data is gone; hosts find out by another path.
+    if (silent && heldMs > HELD_MS_MAX) target.suspend(SUSPENDED_MS, "the cluster store is silent and commands wait");
+  });
   return {
     async stop(): Promise<void> {
+      silence.close();
       await target.stop();
       gateway.close();
       watch.close();

@@ -6,8 +6,10 @@ import { parseGroupName } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { Dialer } from "../wire/dialer.ts";
 import type { Done, ReadDone } from "../wire/messages.ts";
+import { Alone, SILENT_DRIVE_MS } from "./alone.ts";
 import { verifyBlocks } from "./blocks.ts";
-import { Command, type CommandKind } from "./command.ts";
+import { CommandQueue } from "./command-queue.ts";
+import { Command, COMMAND_DEADLINE_MS, type CommandKind } from "./command.ts";
 import { Link } from "./link.ts";
 import { OperationList, PAUSE_MS_MAX, PAUSE_MS_MIN, Piece } from "./piece.ts";
 import { RemoteVolume } from "./remote-volume.ts";
@@ -45,9 +47,8 @@ export class Gateway {
   readonly #free: Piece[] = [];
   readonly #operations = new OperationList();
   readonly #arrivals: ArrivalClock;
-  /** Commands not wholly cut yet, in order of arrival, from #waitingHead on. */
-  #waiting: (Command | null)[] = [];
-  #waitingHead = 0;
+  /** Commands not wholly cut yet, in order of arrival. */
+  readonly #waiting = new CommandQueue();
   #bytes = 0;
   #pumping = false;
   #closed = false;
@@ -55,6 +56,7 @@ export class Gateway {
   #retry: Timer | null = null;
   #retryAtMs = Infinity;
   #readOnlySinceMs = 0;
+  readonly #alone = new Alone();
 
   /** `map` is kept fresh by the caller, who says so with `mapChanged`. `instance` is random and never 0. */
   constructor(platform: Platform, map: ClusterMap, dialer: Dialer, instance: Instance) {
@@ -84,8 +86,8 @@ export class Gateway {
   start(kind: CommandKind, id: VolumeId, lba: number, lbaCount: number, data: Buffer | null): Promise<VolumeResult<Buffer | null>> {
     const record = this.#map.volumes.get(id);
     if (!record) return Promise.resolve({ ok: false, error: "deleted" });
-    if (this.#closed || this.#waiting.length - this.#waitingHead >= WAITING_MAX) return Promise.resolve({ ok: false, error: "unavailable" });
-    if (kind !== "read" && this.#map.mode) return Promise.resolve({ ok: false, error: "read-only" });
+    if (this.#closed || this.#waiting.length >= WAITING_MAX) return Promise.resolve({ ok: false, error: "unavailable" });
+    if (kind !== "read" && (this.#map.mode || this.#alone.readOnly(this.platform.clock.nowMs()))) return Promise.resolve({ ok: false, error: "read-only" });
     const startMs = this.platform.clock.nowMs();
     return new Promise((resolve) => {
       const times = { receivedMs: this.#arrivals.receivedMs(startMs), startMs };
@@ -121,6 +123,18 @@ export class Gateway {
     }
   }
 
+  /** R24: drives of this server while the cluster store is silent; null when it answers. */
+  setAlone(local: ReadonlySet<DriveId> | null): void {
+    this.#alone.set(local);
+  }
+  /** Since when the oldest command waits, in the platform's clock; null: none does. Commands that a lone survivor answers do not count. */
+  heldSinceMs(): number | null {
+    if (this.#alone.readOnly(this.platform.clock.nowMs())) return null;
+    let oldestMs = Infinity;
+    for (const piece of this.#pieces) if (piece.state !== "free") oldestMs = Math.min(oldestMs, piece.command.deadlineMs - COMMAND_DEADLINE_MS);
+    return oldestMs === Infinity ? null : oldestMs;
+  }
+
   /** Ends all commands as unavailable and closes every channel. */
   close(): void {
     if (this.#closed) return;
@@ -128,9 +142,8 @@ export class Gateway {
     this.#sweep.cancel();
     this.#retry?.cancel();
     for (const piece of this.#pieces) if (piece.state !== "free") this.#finishPiece(piece, "unavailable");
-    for (const command of this.#waiting) command?.finish("unavailable");
-    this.#waiting = [];
-    this.#waitingHead = 0;
+    for (const command of this.#waiting) command.finish("unavailable");
+    this.#waiting.clear();
     for (const link of this.#links.values()) link.close("the iSCSI role stops");
     this.#links.clear();
   }
@@ -141,10 +154,9 @@ export class Gateway {
   #pump(): void {
     if (this.#pumping || this.#closed) return;
     this.#pumping = true;
-    while (this.#waitingHead < this.#waiting.length) {
-      const command = this.#waiting[this.#waitingHead] as Command;
+    for (let command = this.#waiting.first; command; command = this.#waiting.first) {
       if (command.cut || command.resolved) {
-        this.#shiftWaiting();
+        this.#waiting.shift();
         continue;
       }
       const inUse = this.#pieces.length - this.#free.length;
@@ -156,17 +168,6 @@ export class Gateway {
       this.#route(piece);
     }
     this.#pumping = false;
-  }
-
-  #shiftWaiting(): void {
-    this.#waiting[this.#waitingHead++] = null;
-    if (this.#waitingHead === this.#waiting.length) {
-      this.#waiting.length = 0;
-      this.#waitingHead = 0;
-    } else if (this.#waitingHead > 1024) {
-      this.#waiting.splice(0, this.#waitingHead);
-      this.#waitingHead = 0;
-    }
   }
 
   #takePiece(): Piece {
@@ -187,7 +188,12 @@ export class Gateway {
     const refusal = this.#refusal(piece);
     if (refusal) return this.#finishPiece(piece, refusal);
     const config = this.#map.groups.get(piece.group)?.config;
-    const drive = config && this.#map.drives.get(config.primary);
+    let drive = config && this.#map.drives.get(config.primary);
+    if (config && this.#alone.active && this.#links.get(config.primary)?.failing) {
+      const instead = this.#alone.instead(config, command.kind, this.platform.clock.nowMs());
+      if (instead && "error" in instead) return this.#finishPiece(piece, instead.error);
+      if (instead) drive = this.#map.drives.get(instead.drive);
+    }
     if (!drive) return this.#pause(piece);
     let link = this.#links.get(drive.id);
     if (!link) this.#links.set(drive.id, (link = new Link(this, drive.id, drive)));
@@ -221,6 +227,8 @@ export class Gateway {
         return this.#finishPiece(piece, "unavailable");
       case "no-space":
       case "read-only":
+        this.#alone.toldReadOnly(this.platform.clock.nowMs());
+        return this.#finishPiece(piece, reply.result);
       case "medium-error":
       case "deleted":
         return this.#finishPiece(piece, reply.result);
@@ -276,8 +284,7 @@ export class Gateway {
     if (!this.#map.mode) return;
     this.#readOnlySinceMs = this.platform.clock.nowMs();
     this.#refuse(false);
-    for (let at = this.#waitingHead; at < this.#waiting.length; at += 1) {
-      const command = this.#waiting[at] as Command;
+    for (const command of this.#waiting) {
       if (command.kind === "read") continue;
       if (command.outstanding === 0) command.finish("read-only");
       else command.error ??= "read-only";
@@ -291,6 +298,24 @@ export class Gateway {
       if (piece.state === "free") continue;
       const refusal = this.#refusal(piece);
       if (refusal && (sentToo || piece.state !== "sent" || this.#map.unservedGroups.has(piece.group))) this.#finishPiece(piece, refusal);
+    }
+  }
+
+  /** R24: without the store no news says that a drive is gone: what waits for one that cannot be reached is routed anew. */
+  #leaveSilent(nowMs: number): void {
+    for (const link of this.#links.values()) {
+      if (link.silentSince(nowMs - SILENT_DRIVE_MS)) link.close("it has not answered while the cluster store is silent");
+      link.lookAgain(nowMs - SILENT_DRIVE_MS);
+    }
+    const readOnly = this.#alone.readOnly(nowMs);
+    for (const piece of this.#pieces) {
+      if (piece.state === "free") continue;
+      if (readOnly && piece.command.kind !== "read") this.#finishPiece(piece, "read-only");
+      else if (piece.state === "pending" && piece.link?.failing) {
+        piece.link.release(piece);
+        piece.enter("paused");
+        this.#route(piece);
+      }
     }
   }
 
@@ -352,12 +377,12 @@ export class Gateway {
     this.#arrivals.tick(nowMs);
     this.#sweep = this.platform.clock.timer(SWEEP_MS, () => this.#swept());
     // Those that wait come first: room that comes free must not go to a command whose time is up.
-    for (let at = this.#waitingHead; at < this.#waiting.length; at += 1) {
-      const command = this.#waiting[at] as Command;
+    for (const command of this.#waiting) {
       if (nowMs < command.deadlineMs) break;
       command.finish("unavailable");
     }
     if (this.#map.mode && nowMs - this.#readOnlySinceMs > SENT_WHEN_READ_ONLY_MS) this.#refuse(true);
+    if (this.#alone.active) this.#leaveSilent(nowMs);
     for (const piece of this.#pieces) {
       if (piece.state === "free" || nowMs < piece.command.deadlineMs) continue;
       piece.command.finish("unavailable");
