@@ -15,6 +15,8 @@ const PIECES_PER_EXTENT = BLOCKS_PER_EXTENT / PIECE_BLOCKS;
 const PIECES = 1024 * MIB / (PIECE_BLOCKS * BLOCK_BYTES);
 /** Every group has been refused by then. */
 const REFUSED_ENOUGH = 400;
+/** Pieces of 512 KiB: less than half of what fits, so that the first refusals cannot come of something else. */
+const ALLOCATED_MIN = 300;
 const DEPTH = 8;
 const BUSY_AGAIN_MS = 100;
 /** What an unmap frees is there again within seconds; the patience is for a slow machine. */
@@ -24,7 +26,7 @@ const SPACE_ALLOCATION_FAILED = "7/27/7";
 const SHAPES: readonly { readonly name: string; readonly needs: readonly Need[]; readonly nominal: string; readonly diskBytes: number | null }[] = [
   { name: "that were promised little", needs: [], nominal: "256MiB", diskBytes: null },
   // Journal and file system take a part of it.
-  { name: "whose disks are smaller than was said", needs: ["XFS on loop devices"], nominal: "8GiB", diskBytes: 450 * MIB },
+  { name: "whose disks are smaller than was said", needs: ["XFS on loop devices"], nominal: "512MiB", diskBytes: 400 * MIB },
 ];
 
 /** "good", or key/code/qualifier in hexadecimal digits; BUSY is no outcome, hosts try again. */
@@ -130,6 +132,7 @@ for (const { name, needs, nominal, diskBytes } of SHAPES) {
       expect(others).toEqual([]);
       expect(refused.length).toBeGreaterThanOrEqual(REFUSED_ENOUGH);
       const allocated = filler.written;
+      expect(allocated.length).toBeGreaterThan(ALLOCATED_MIN);
       const used = (await trial.status()).drives.map(({ usedBytes, capacityBytes }) => `${Math.round((usedBytes ?? 0) / MIB)} of ${Math.round(capacityBytes / MIB)} MiB`);
       note(`full: ${allocated.length * (PIECE_BLOCKS * BLOCK_BYTES) / MIB} MiB taken, drives ${used.join(", ")}`);
 
