@@ -4,7 +4,7 @@ import type { DriveId, GroupId, Instance } from "../../base/ids.ts";
 import { FileError, type Platform, type Timer } from "../../platform/platform.ts";
 import type { BlockRange, EntryId, ExtentKey } from "../../wire/entry.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
-import type { BlockRead, Drive, ExtentSummary } from "./drive.ts";
+import type { BlockRead, Drive, ExtentSummary, StoreMemory } from "./drive.ts";
 import { DIRTY_EXTENTS_MAX, Extents } from "./extents.ts";
 import { ExtentCache } from "./extent-cache.ts";
 import { flushExtents } from "./flush.ts";
@@ -93,9 +93,18 @@ export class LocalDrive implements Drive {
     return this.#extents;
   }
 
-  /** R14: remembers the cluster store that this drive obeys; durable within about a second, never waited for. */
-  remember(storeId: string, revision: number, incarnation = this.#identity.current.incarnation): void {
-    if (!this.#dead) this.#identity.remember(storeId, revision, incarnation);
+  get memory(): StoreMemory {
+    const { storeId, storeRevision, incarnation } = this.#identity.current;
+    return { storeId, revision: storeRevision, incarnation };
+  }
+  remember(revision: number): void {
+    if (!this.#dead) this.#identity.remember(revision);
+  }
+  async obeyStore({ storeId, revision, incarnation }: StoreMemory): Promise<void> {
+    await this.#identity.update({ storeId, storeRevision: revision, incarnation }).catch((error: unknown) => {
+      this.fail(error);
+      throw error;
+    });
   }
 
   append(record: JournalRecord, durable: (() => void) | null = null, applied: (() => void) | null = null): void {

@@ -86,8 +86,7 @@ export class Replica {
 
   /** Why its sender may not send this fence; null = it may. */
   fenceError(channel: Channel, { config, epoch }: Fence): string | null {
-    const image = this.image;
-    if (image && image.incarnation !== 0 && config.incarnation !== image.incarnation) return "a fence of another incarnation";
+    if (config.incarnation !== this.#host.incarnation()) return "a fence of another incarnation";
     const own = config.epoch === epoch && config.primary === channel.peer.id && config.primaryInstance === channel.peer.instance;
     return own ? null : "a fence that its sender may not send";
   }

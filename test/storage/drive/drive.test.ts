@@ -204,7 +204,8 @@ describe("restart", () => {
     await durable(drive, author.write(range(0, 0, 16), 1));
     await durable(drive, author.write(range(5, 100, 3), 2));
     drive.append({ type: "committed", group: group(key(0)), id: { epoch: 1 as Epoch, seq: 1 }, settled: NO_ENTRY });
-    drive.remember("store-a", 17, 2);
+    await drive.obeyStore({ storeId: "store-a", revision: 9, incarnation: 2 });
+    drive.remember(17);
     await drive.close();
     const again = await open(platform, directory);
     expect(again.instance).toBe((drive.instance + 1) as typeof drive.instance);
