@@ -14,8 +14,8 @@ import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
-import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
+import { Space } from "./space.ts";
 import { Registration } from "./registration.ts";
 
 const TICK_MS = 100;
@@ -45,6 +45,7 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  readonly #space: Space;
   /** What was found bad on the drives of the groups that this process serves (R25). */
   readonly damage: Damage;
   readonly #timers: Timer[] = [];
@@ -65,6 +66,7 @@ export class StorageNode {
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
     this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
+    this.#space = new Space(options.drive);
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#host = this.#makeHost();
     for (const id of drive.images.keys()) this.#group(id);
@@ -132,7 +134,10 @@ export class StorageNode {
     this.#accepted.add(channel);
     return {
       message: (message) => this.#receive(channel, message),
-      closed: () => this.#accepted.delete(channel),
+      closed: () => {
+        this.#accepted.delete(channel);
+        this.#space.closed(channel);
+      },
     };
   }
 
@@ -160,6 +165,7 @@ export class StorageNode {
 
   #answer(drive: DriveId, channel: Channel, message: Message): void {
     if (this.#closed) return;
+    if (message.type === "beacon-ok" || message.type === "replicated") this.#space.granted(channel, message.credits);
     if (message.type === "beacon-ok") return this.#confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
     if (message.type === "tail") this.#beaconDue();
@@ -205,7 +211,7 @@ export class StorageNode {
       const config = group?.replica.image?.config;
       if (answer === "stale" && config) channel.send({ type: "stale-epoch", group: id, epoch: config.epoch, tag: 0, config });
     }
-    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: credits(this.#host), groups });
+    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: this.#space.credits(channel), groups });
   }
 
   #confirmed(drive: DriveId, { number, groups }: BeaconOk): void {
@@ -304,6 +310,7 @@ export class StorageNode {
       random,
       log,
       damage: this.damage,
+      space: this.#space,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       readConfig: (group) => readConfig(store, group),

@@ -56,6 +56,8 @@ export interface ClusterOptions {
   readonly groupCount?: number;
   /** Volume counters and their factors. */
   readonly volumes: Readonly<Record<number, 1 | 2>>;
+  /** Sizes of drives that are not huge, by name. */
+  readonly capacityBytes?: Readonly<Record<string, number>>;
   readonly drift?: boolean;
   /** Prints what happens. */
   readonly verbose?: boolean;
@@ -105,7 +107,7 @@ export class SimulatedCluster {
       number += 1;
       const id = number.toString(16).padStart(16, "0") as DriveId;
       const medium = new DriveMedium();
-      medium.format(id, new Chance(options.seed, `format ${name}`));
+      medium.format(id, new Chance(options.seed, `format ${name}`), options.capacityBytes?.[name]);
       this.hosts.set(name, { id, server, medium, running: null, instance: 0 as Instance, images: new Map(), starts: 0 });
       this.#bootMs.set(server, -UPTIME_MS - this.chance.between(0, 10_000));
     }

@@ -11,6 +11,8 @@ import type { PeerState } from "./term.ts";
 const COPIES_MAX = 4;
 /** A range that could not be read is tried again after this. */
 const BAD_BLOCK_AGAIN_MS = 5000;
+/** R17: a copy for which the learner's drive has no room, likewise. */
+const NO_ROOM_AGAIN_MS = 500;
 /** Extents in one manifest: the group's writes wait while it is made. */
 const MANIFEST_EXTENTS = 16;
 
@@ -112,7 +114,7 @@ export class Recovery {
     const { host, term, ranges } = this.#serving;
     this.#copying += 1;
     ranges.lock(range, (release) => {
-      void this.#serving.repair.read(range).then((read) => {
+      void this.#serving.repair.read(range).then(async (read) => {
         if (this.#aborted) return release();
         if (!read?.ok) {
           this.#serving.log.error("blocks cannot be copied to a learner: no member with a good copy of them answers; the learner stays out until then", { ...range, badBlocks: read?.badBlocks });
@@ -121,10 +123,19 @@ export class Recovery {
           this.#pausedUntilMs = host.clock.nowMs() + BAD_BLOCK_AGAIN_MS;
           return release();
         }
+        const allocates = await this.#serving.allocation.forCopy(this.peer, range, read.checksums);
+        if (this.#aborted) return release();
+        if (allocates === null) {
+          // Others may free something there.
+          this.#copying -= 1;
+          this.#queue.push(range);
+          this.#pausedUntilMs = host.clock.nowMs() + NO_ROOM_AGAIN_MS;
+          return release();
+        }
         // Only the locked range: beside it a host may have begun the extent anew, and the learner has that already.
         const version = read.version ?? this.#serving.last;
         const { checksums, data } = read;
-        term.ask(this.peer, (shared) => ({ ...shared, type: "copy", range, version, checksums, data }), () => {
+        term.ask(this.peer, (shared) => ({ ...shared, type: "copy", allocates, range, version, checksums, data }), () => {
           if (this.#aborted) return;
           this.#copying -= 1;
           this.copiedBytes += data.length;

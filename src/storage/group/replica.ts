@@ -170,8 +170,11 @@ export class Replica {
   /** R1: gapless. Acknowledged when durable; applied in the order of the journal. */
   #replicate(channel: Channel, message: Replicate): void {
     const { entry } = message;
+    const settle = this.#host.space.take(channel, message.allocates);
+    const isNext = sameId(entry.previous, this.#appended);
+    if (!isNext || compareIds(entry, this.#appended) <= 0) settle();
     if (compareIds(entry, this.#appended) <= 0) return this.#acknowledge();
-    if (!sameId(entry.previous, this.#appended))
+    if (!isNext)
       return this.#host.send(channel, { type: "gap", group: this.#group, epoch: message.epoch, tag: 0, through: this.#appended });
     if (message.data && message.checksums && !intact(entry, message.checksums, message.data)) return channel.close("a replicated block does not match its checksum");
     this.#appended = { epoch: entry.epoch, seq: entry.seq };
@@ -182,6 +185,7 @@ export class Replica {
       () => {
         if (generation === this.#generation) this.#acknowledge();
       },
+      settle,
     );
   }
 
@@ -193,7 +197,7 @@ export class Replica {
       this.#ackDue = false;
       const image = this.image;
       if (!this.#stream || !image) return;
-      this.#host.send(this.#stream, { type: "replicated", group: this.#group, epoch: image.epoch, tag: 0, through: image.log.last, credits: credits(this.#host) });
+      this.#host.send(this.#stream, { type: "replicated", group: this.#group, epoch: image.epoch, tag: 0, through: image.log.last, credits: this.#host.space.credits(this.#stream) });
     });
   }
 
@@ -274,18 +278,20 @@ export class Replica {
   #copy(channel: Channel, message: Copy): void {
     const { range, version, checksums, data } = message;
     if (data.length > 0 && !copyIntact(range, checksums, data)) return channel.close("a copied block does not match its checksum");
+    const settle = this.#host.space.take(channel, message.allocates);
     const append = (): void => {
       this.#dirty?.clean(range);
-      this.#append(range, version, checksums.length === 0 ? new Uint32Array(range.count) : checksums, data, () => this.#settled(channel, message));
+      this.#append(range, version, checksums.length === 0 ? new Uint32Array(range.count) : checksums, data, () => this.#settled(channel, message), settle);
     };
     if (!this.#touchesDiverged(range)) return append();
     this.#hold(async (current) => {
       if ((await this.#parkDiverged(range)) && current()) append();
+      else settle();
     });
   }
 
-  #append(range: BlockRange, version: EntryId | null, checksums: Uint32Array, data: Buffer, durable: (() => void) | null): void {
-    this.#host.drive.append({ type: "copy", group: this.#group, range, version, checksums, data }, durable);
+  #append(range: BlockRange, version: EntryId | null, checksums: Uint32Array, data: Buffer, durable: (() => void) | null, applied: (() => void) | null = null): void {
+    this.#host.drive.append({ type: "copy", group: this.#group, range, version, checksums, data }, durable, applied);
   }
 
   #caughtUp(channel: Channel, message: CaughtUp): void {
@@ -339,12 +345,6 @@ export class Replica {
 
 function name(key: ExtentKey): string {
   return `${key.volume}.${key.extent}.${key.layer}`;
-}
-
-/** Blocks that this drive would still take; a hint that travels in every acknowledgement (R17). */
-export function credits(host: GroupHost): number {
-  const { capacityBytes, usedBytes } = host.drive.space();
-  return Math.max(0, Math.floor((capacityBytes * 0.95 - usedBytes) / BLOCK_BYTES));
 }
 
 function intact(entry: EntryHeader, checksums: Uint32Array, data: Buffer): boolean {
