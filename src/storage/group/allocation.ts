@@ -47,19 +47,24 @@ export class Allocation {
     if (this.#waiting.length > 0) for (const run of this.#waiting.splice(0)) run();
   }
 
-  /** What a copy to a learner is charged with, and is now; null = it has no room for it. The caller holds the range's lock. */
-  async forCopy(peer: PeerState, range: BlockRange, checksums: Uint32Array): Promise<number | null> {
+  /** What copies to a learner are charged with, and are now; null = it has no room for them. The caller holds their range's lock. */
+  async forCopies(peer: PeerState, copies: readonly { readonly range: BlockRange; readonly checksums: Uint32Array }[]): Promise<number[] | null> {
     const { space } = this.#serving.host;
-    const written = checksums.filter((checksum) => checksum !== 0).length;
-    let blocks = written === 0 ? 0 : written + EXTENT_OVERHEAD_BLOCKS;
-    if (blocks > 0 && space.roomAt(peer.channel, blocks) !== "room") {
-      const there = await this.#serving.repair.question(peer, (shared) => ({ ...shared, type: "fetch", range, content: false }));
-      if (there?.type !== "fetched") return null;
-      blocks = checksums.filter((checksum, i) => checksum !== 0 && there.checksums[i] === 0).length + (there.version ? 0 : EXTENT_OVERHEAD_BLOCKS);
-      if (blocks > 0 && space.roomAt(peer.channel, blocks) !== "room") return null;
+    const sum = (): number => charges.reduce((total, charge) => total + charge, 0);
+    let charges = copies.map(({ checksums }) => checksums.filter((checksum) => checksum !== 0).length).map((written) => (written === 0 ? 0 : written + EXTENT_OVERHEAD_BLOCKS));
+    if (sum() > 0 && space.roomAt(peer.channel, sum()) !== "room") {
+      const exact = await Promise.all(copies.map(({ range, checksums }) => this.#lacking(peer, range, checksums)));
+      charges = exact.filter((charge) => charge !== null);
+      if (charges.length < copies.length || (sum() > 0 && space.roomAt(peer.channel, sum()) !== "room")) return null;
     }
-    if (peer.channel) space.charge(peer.channel, blocks);
-    return blocks;
+    if (peer.channel) space.charge(peer.channel, sum());
+    return charges;
+  }
+  /** Blocks that the learner would have to allocate; null = it does not say. */
+  async #lacking(peer: PeerState, range: BlockRange, checksums: Uint32Array): Promise<number | null> {
+    const there = await this.#serving.repair.question(peer, (shared) => ({ ...shared, type: "fetch", range, content: false }));
+    if (there?.type !== "fetched") return null;
+    return checksums.filter((checksum, i) => checksum !== 0 && there.checksums[i] === 0).length + (there.version ? 0 : EXTENT_OVERHEAD_BLOCKS);
   }
 
   #room(blocks: number): Room {

@@ -331,7 +331,7 @@ export class Group {
       this.replica.fenced(channel);
       this.replica.sendTail(channel, message);
     };
-    if (image?.config && image.epoch === config.epoch) this.#host.drive.append({ type: "committed", group: this.id, id: image.committed }, answer);
+    if (image?.config && image.epoch === config.epoch) this.#host.drive.append({ type: "committed", group: this.id, id: image.committed, settled: NO_ENTRY }, answer);
     else this.replica.appendConfig(config, answer);
   }
 

@@ -11,6 +11,8 @@ import type { Damage } from "./damage.ts";
 export interface GroupHost {
   readonly driveId: DriveId;
   readonly instance: Instance;
+  /** R14: of the cluster as this drive obeys it; configurations of any other are not acted on. */
+  incarnation(): number;
   readonly drive: Drive;
   readonly clock: Clock;
   readonly random: Random;
