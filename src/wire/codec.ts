@@ -1,5 +1,5 @@
 import { FormatError, Reader, Writer } from "../base/bytes.ts";
-import { BLOCK_BYTES, BLOCKS_PER_EXTENT, EXTENT_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK, SECTORS_PER_EXTENT } from "../base/geometry.ts";
+import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT, EXTENT_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK, SECTORS_PER_EXTENT } from "../base/geometry.ts";
 import type { Epoch, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import { groupConfig, parseValue, type GroupConfig } from "../cluster/schema.ts";
 import * as e from "./entry.ts";
@@ -53,6 +53,8 @@ export function writeHead(w: Writer, message: Message): void {
       break;
     case "mark":
       w.list(message.ranges, e.writeRange);
+      e.writeId(w, message.common);
+      w.list(message.adopted, e.writeId);
       break;
     case "adopt":
       e.writeId(w, message.common);
@@ -86,6 +88,7 @@ export function writeHead(w: Writer, message: Message): void {
       break;
     case "copy":
       writeBlocks(w, message);
+      w.u16(message.clean.first).u16(message.clean.count);
       break;
     case "replicate": {
       const { buffer, offset } = w.fixed(e.ENTRY_HEADER_BYTES);
@@ -112,7 +115,10 @@ export function writeHead(w: Writer, message: Message): void {
       w.list(message.extents, writeExtent);
       break;
     case "differs":
-      w.list(message.extents, e.writeExtentKey);
+      w.list(message.extents, (x, { key, held }) => {
+        e.writeExtentKey(x, key);
+        x.u8(held ? 1 : 0).bytes(held ? new Uint8Array(held.buffer, held.byteOffset, held.byteLength) : NO_DATA);
+      });
       break;
     case "caught-up":
       e.writeId(w, message.through);
@@ -187,7 +193,7 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       return { ...common, type, damaged, incomplete, completeThrough, committed, base, last, entries, diverged, reconciling: r.list(RANGES_MAX, e.readRange) };
     }
     case "mark":
-      return { ...common, type, ranges: r.list(RANGES_MAX, e.readRange) };
+      return { ...common, type, ranges: r.list(RANGES_MAX, e.readRange), common: e.readId(r), adopted: r.list(e.ENTRIES_MAX, e.readId) };
     case "adopt":
       return { ...common, type, common: e.readId(r), entries: e.readEntries(r) };
     case "settled":
@@ -208,8 +214,12 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       return { ...common, type, extents: r.list(EXTENTS_MAX, (x) => ({ ...readExtent(x), known: x.u8() !== 0 })) };
     case "park":
       return { ...common, type, range: someBlocks(e.readRange(r)), why: r.text(WHY_BYTES_MAX) };
-    case "copy":
-      return { ...common, type, ...readBlocks(r, data) };
+    case "copy": {
+      const blocks = readBlocks(r, data);
+      const clean = { first: r.u16(), count: r.u16() };
+      if (clean.first % BLOCKS_PER_CHUNK !== 0 || clean.count % BLOCKS_PER_CHUNK !== 0 || clean.first + clean.count > BLOCKS_PER_EXTENT) throw new FormatError("a copy that cleans no whole chunks");
+      return { ...common, type, ...blocks, clean };
+    }
     case "replicate": {
       const { buffer, offset } = r.fixed(e.ENTRY_HEADER_BYTES);
       const entry = e.readEntry(buffer, offset);
@@ -238,7 +248,7 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       return { ...common, type, ...interval, extents: r.list(EXTENTS_MAX, readExtent) };
     }
     case "differs":
-      return { ...common, type, extents: r.list(EXTENTS_MAX, e.readExtentKey) };
+      return { ...common, type, extents: r.list(EXTENTS_MAX, (x) => ({ key: e.readExtentKey(x), held: readDigests(x) })) };
     case "caught-up": {
       const through = e.readId(r);
       const operations = r.list(OPERATIONS_MAX, (x) => ({ gateway: x.u64() as Instance, operation: x.u64(), result: x.u8() }));
@@ -337,6 +347,14 @@ function readBlocks(r: Reader, data: Buffer, content = true): Blocks {
   if (!content && checksums.length === 0) throw new FormatError("neither content nor checksums");
   if (content && data.length === 0 && checksums.some((sum) => sum !== 0)) throw new FormatError("checksums without data");
   return { range, version: exists ? version : null, checksums, data };
+}
+function readDigests(r: Reader): BigUint64Array | null {
+  const known = r.u8() !== 0;
+  const raw = r.bytes(BLOCKS_PER_EXTENT * 8);
+  if (raw.length !== 0 && (!known || raw.length !== BLOCKS_PER_EXTENT * 8)) throw new FormatError("not one digest for each block");
+  const digests = new BigUint64Array(raw.length / 8);
+  new Uint8Array(digests.buffer).set(raw);
+  return known ? digests : null;
 }
 export function writeChecksums(w: Writer, checksums: Uint32Array): void {
   w.bytes(new Uint8Array(checksums.buffer, checksums.byteOffset, checksums.byteLength));

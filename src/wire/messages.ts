@@ -36,6 +36,9 @@ export interface Tail extends Common {
 export interface Mark extends Common {
   readonly type: "mark";
   readonly ranges: readonly BlockRange[];
+  /** What will be adopted after `common`: other entries' content is parked before it is overwritten. */
+  readonly common: EntryId;
+  readonly adopted: readonly EntryId[];
 }
 export interface Adopt extends Common {
   readonly type: "adopt";
@@ -102,10 +105,14 @@ export interface Manifest extends Common {
 }
 export interface Differs extends Common {
   readonly type: "differs";
-  readonly extents: readonly ExtentKey[];
+  /** `held`: a digest of each block there, 0 = never written; empty when all are; null = not known, all must be copied. */
+  readonly extents: readonly { readonly key: ExtentKey; readonly held: BigUint64Array | null }[];
 }
+/** `range` may be empty: then only `clean` counts. */
 export interface Copy extends Common, Blocks {
   readonly type: "copy";
+  /** R9: whole chunks of the extent, first block and count, that are in sync from here on; count 0 = none. */
+  readonly clean: { readonly first: number; readonly count: number };
 }
 export interface CaughtUp extends Common {
   readonly type: "caught-up";

@@ -2,7 +2,7 @@ import { drainMicrotasks } from "bun:jsc";
 import type { DriveId, GroupId } from "../../src/base/ids.ts";
 import type { FileError, Platform } from "../../src/platform/platform.ts";
 import { formatDrive } from "../../src/storage/drive/format.ts";
-import type { ReplicaImage } from "../../src/storage/drive/image.ts";
+import { KEEPING, type ReplicaImage } from "../../src/storage/drive/image.ts";
 import type { DriveTuning } from "../../src/storage/drive/local-drive.ts";
 import type { Chance } from "./chance.ts";
 import { Disk } from "./disk.ts";
@@ -27,7 +27,7 @@ interface Begun {
 export class DriveMedium {
   readonly disk = new Disk();
   /** Set while a story goes, it holds from then on. */
-  readonly tuning: { -readonly [K in keyof DriveTuning]: DriveTuning[K] } = { checkpointIntervalMs: 30_000, logEntriesKept: Infinity };
+  readonly tuning: { -readonly [K in keyof DriveTuning]: DriveTuning[K] } = { checkpointIntervalMs: 30_000, keeping: KEEPING };
   /** "syncs": what waits for the medium; the page cache still answers. */
   #hung: "no" | "syncs" | "all" = "no";
   /** Asked at an operation's end: an error, and it fails with that. */

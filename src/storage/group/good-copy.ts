@@ -2,7 +2,7 @@ import { BLOCK_BYTES } from "../../base/geometry.ts";
 import type { BlockRange, EntryId } from "../../wire/entry.ts";
 import type { Message } from "../../wire/messages.ts";
 import type { BlockRead } from "../drive/drive.ts";
-import { copyIntact } from "./replica.ts";
+import { copyIntact } from "./checked.ts";
 
 /** One copy of a range. Resolves null when it gives no answer: its drive cannot be reached, or not any more. */
 export type Source = (range: BlockRange) => Promise<BlockRead | null>;

@@ -3,8 +3,8 @@ import { BLOCK_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK } from "../../base/geometr
 import { blockChecksum } from "../../platform/checksum.ts";
 import type { BlockRange } from "../../wire/entry.ts";
 import type { Write } from "../../wire/messages.ts";
+import { blockNumber } from "./checked.ts";
 import type { Source } from "./good-copy.ts";
-import { blockNumber } from "./replica.ts";
 
 /**
  * The whole blocks of `range` as they are after a write that covers its first or last block only in part. The caller holds the

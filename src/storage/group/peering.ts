@@ -19,6 +19,9 @@ export interface PeeringOutcome {
   equal(): void;
 }
 
+/** Copies of a reconcile are no catch-up. */
+const NO_CHUNKS = { first: 0, count: 0 };
+
 /**
  * R7, reconcile, for one epoch: begins when every member has answered the fence, ends with equal logs and contents on all
  * members. `current` turns false when the epoch or the term has ended; nothing is done or sent afterwards.
@@ -71,10 +74,11 @@ export class Peering {
   #run(adopter: DriveId, common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[], touched: readonly BlockRange[]): void {
     const members = this.#term.members();
     const alike = (range: BlockRange) => (block: number) => !touched.some((other) => overlaps(other, { ...range, first: block, count: 1 }));
+    const adopted = tail.map(({ epoch, seq }) => ({ epoch, seq }));
     const mark = (then: () => void): void => {
       const done = countdown(members.length + 1, then);
       this.#host.drive.append({ type: "mark", group: this.#replica.group, ranges }, () => this.#ifCurrent(done));
-      for (const peer of members) this.#ask(peer, (common_) => ({ ...common_, type: "mark", ranges }), done);
+      for (const peer of members) this.#ask(peer, (shared) => ({ ...shared, type: "mark", ranges, common, adopted }), done);
     };
     mark(() => {
       const pulled = adopter === this.#host.driveId ? Promise.resolve(true) : this.#pull(adopter, common, tail, ranges, alike);
@@ -120,7 +124,7 @@ export class Peering {
       if (blocks.mended.length > 0) this.#host.drive.append({ type: "copy", group: this.#replica.group, range, version, checksums, data });
       // R25: what was bad at the adopter, too, is written there anew.
       const to = this.#mended.has(range) ? members : others;
-      if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", range, version, checksums, data })))) return false;
+      if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", range, version, checksums, data, clean: NO_CHUNKS })))) return false;
     }
     return this.#all(others, (shared) => ({ ...shared, type: "adopt", common, entries: tail }));
   }

@@ -10,6 +10,7 @@ import { extentDirectory, extentName, directoryName } from "../../../src/storage
 import { decodeSuperblock } from "../../../src/storage/drive/superblock.ts";
 import { slotOffset } from "../../../src/storage/drive/trailer.ts";
 import { openDrive } from "../../../src/storage/drive/open.ts";
+import { NO_ENTRY } from "../../../src/wire/entry.ts";
 import { applied, Author, CLUSTER, content, contentOf, DRIVE, durable, group, key, MIB, newDrive, open, range, removeDirectories, temporaryDirectory, testPlatform } from "./fixture.ts";
 
 afterEach(removeDirectories);
@@ -101,7 +102,7 @@ describe("the journal", () => {
     const drive = await open(platform, directory);
     expect(drive.images.get(groupId(1, 0))?.damaged).toBe(true);
     expect((await contentOf(drive, range(0, 2, 1))).equals(content(range(0, 2, 1), 2))).toBe(true);
-    await durable(drive, { type: "committed", group: groupId(1, 0), id: drive.images.get(groupId(1, 0))?.log.last as never });
+    await durable(drive, { type: "committed", group: groupId(1, 0), id: drive.images.get(groupId(1, 0))?.log.last as never, settled: NO_ENTRY });
     const again = await open(platform, crashImage(directory));
     expect(again.images.get(groupId(1, 0))?.damaged).toBe(true);
     expect(again.images.get(groupId(1, 0))?.committed.seq).toBe(5);
