@@ -68,7 +68,7 @@ export class StorageNode {
       down: (id, channel) => this.#eachGroup((group) => group.channelDown(id, channel)),
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
-    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe(), (why) => this.#refusedHere(why));
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#host = this.#makeHost();
     this.#standing = new Standing(
@@ -106,6 +106,12 @@ export class StorageNode {
     this.#groups.clear();
     for (const channel of this.#accepted) channel.close(NOT_OBEYING);
     this.#registration.changed();
+  }
+  /** R22: another disk is this drive; nothing of this one may be taken for it. */
+  #refusedHere(why: string): void {
+    this.#alarm();
+    this.#closed = true;
+    this.#options.platform.fatal("drive-refused", why);
   }
   /** As after a start: promises count anew (R3d), and what the store says is read again. */
   #obey(): void {
