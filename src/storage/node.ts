@@ -1,7 +1,7 @@
 import type { DriveId, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import { groupOf } from "../cluster/placement.ts";
-import { groupFactor, parseGroupName, type DriveRecord, type Observed } from "../cluster/schema.ts";
+import { groupFactor, parseGroupName, type DriveRecord } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Watch } from "../platform/store.ts";
 import type { Dialer } from "../wire/dialer.ts";
@@ -16,6 +16,8 @@ import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
+import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
+import { observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
 import { Standing } from "./standing.ts";
 
@@ -37,6 +39,9 @@ export interface NodeOptions {
   readonly drive: Drive;
   readonly dialer: Dialer;
   readonly record: DriveRecord;
+  /** R24. */
+  readonly askPort: AskPort;
+  readonly word: ReadWord;
 }
 
 /** The storage role of one drive: its groups, its channels, its beacons, its place in the store. */
@@ -48,6 +53,7 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  readonly #lone: LoneSurvivor;
   readonly #standing: Standing;
   /** What was found bad on the drives of the groups that this process serves (R25). */
   readonly damage: Damage;
@@ -65,11 +71,20 @@ export class StorageNode {
     this.#links = new Links(options.dialer, platform.clock, platform.log, {
       address: (id) => this.#address(id),
       up: (id) => this.#eachGroup((group) => group.channelUp(id)),
-      down: (id, channel) => this.#eachGroup((group) => group.channelDown(id, channel)),
+      down: (id, channel) => {
+        this.#eachGroup((group) => group.channelDown(id, channel));
+        this.#lone.tick();
+      },
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
-    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe(), (why) => this.#refusedHere(why));
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => ({
+      instance: drive.instance,
+      usedBytes: drive.space().usedBytes,
+      groups: observeGroups(drive, options.map, this.#groups),
+      damage: [...this.damage.counts],
+    }), (why) => this.#refusedHere(why));
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
+    this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
     this.#standing = new Standing(
       { drive, map: options.map, store, clock: platform.clock, log: platform.log, server: options.record.server },
@@ -94,7 +109,12 @@ export class StorageNode {
       }
       this.#timers.push({ cancel: () => timer.cancel() });
     };
-    every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
+    // R3d: it counts from when the port is open, which is before this.
+    this.#eachGroup((group) => group.promiseAnew());
+    every(TICK_MS, () => {
+      this.#eachGroup((group) => group.tick());
+      this.#lone.tick();
+    });
     every(BEACON_MS, () => this.#sendBeacons());
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
@@ -192,6 +212,7 @@ export class StorageNode {
 
   #answer(drive: DriveId, channel: Channel, message: Message): void {
     if (this.#closed) return;
+    this.#lone.heard(drive);
     if (message.type === "beacon-ok") return this.#confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
     if (message.type === "tail") this.#beaconDue();
@@ -229,6 +250,7 @@ export class StorageNode {
 
   #confirm(channel: Channel, beacon: Beacon): void {
     if (this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
+    this.#lone.heard(channel.peer.id as DriveId);
     const groups: BeaconOk["groups"][number][] = [];
     for (const { group: id, epoch, committed } of beacon.groups) {
       const group = this.#groups.get(id);
@@ -253,6 +275,7 @@ export class StorageNode {
     this.#standing.changed(keys, all);
     if (!this.#standing.good) return;
     const { map, drive } = this.#options;
+    this.#lone.storeAnswered();
     for (const key of keys) {
       const [kind, ...rest] = key.split("/");
       if (kind === "pg" || kind === "pg-plan") {
@@ -303,30 +326,6 @@ export class StorageNode {
     if (!this.#factors.has(volume)) this.#factors.set(volume, groupFactor(group));
   }
 
-  #observe(): Observed {
-    const groups: Observed["groups"] = [];
-    const hung = this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS;
-    for (const group of this.#groups.values()) {
-      if (!group.term) {
-        const image = group.replica.image;
-        const named = (image?.damaged || image?.incomplete) && this.#options.map.groups.get(group.id)?.config.members.includes(this.#options.drive.id);
-        // R7b: a member that must not lead says why; when no other one does, health can tell.
-        if (named) groups.push({ group: group.id, epoch: group.epoch, state: "waiting", waitingFor: "damaged-copy", copiedBytes: 0, remainingBytes: 0 });
-        continue;
-      }
-      const recoveries = [...(group.serving?.recoveries ?? [])];
-      const sum = (pick: (recovery: (typeof recoveries)[number]) => number): number => recoveries.reduce((total, recovery) => total + pick(recovery), 0);
-      groups.push({
-        group: group.id,
-        epoch: group.epoch,
-        ...groupWord(group, hung),
-        copiedBytes: sum((recovery) => recovery.copiedBytes),
-        remainingBytes: sum((recovery) => recovery.remainingBytes),
-      });
-    }
-    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups, damage: [...this.damage.counts] };
-  }
-
   #makeHost(): GroupHost {
     const { platform, store, map, drive } = this.#options;
     const { clock, random, log } = platform;
@@ -350,6 +349,7 @@ export class StorageNode {
       },
       hint: (group) => map.groups.get(group) ?? null,
       plan: (group) => map.plans.get(group)?.plan ?? null,
+      takenForLost: (drives) => this.#standing.good && this.#lone.takenForLost(drives),
       driveIsUp: (id) => map.upDrives.has(id),
       volume: (id) => (map.tombstones.has(id) ? "deleted" : map.volumes.has(id) ? "known" : "unknown"),
       tombstones: (group) => [...map.tombstones.values()].filter(({ factor }) => factor === groupFactor(group)),
@@ -375,13 +375,6 @@ export class StorageNode {
     for (const channel of this.#accepted)
       if (channel.peer.kind === "drive" && channel.peer.id === id && channel.peer.instance <= instance) channel.close("the instance was published dead");
   }
-}
-
-/** R3f, R7b: a group that nobody can use says so, whatever its own state, so that hosts are not left waiting for it. */
-function groupWord(group: Group, hung: boolean): Pick<Observed["groups"][number], "state" | "waitingFor"> {
-  if (hung) return { state: "waiting", waitingFor: "hung-journal" };
-  if (group.waitingFor) return { state: "waiting", waitingFor: group.waitingFor };
-  return { state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering" };
 }
 
 /** The group of an extent that lies on a drive; 0 when its volume is known nowhere: such data is kept and never served. */

@@ -9,6 +9,7 @@ import type { Group } from "../../src/storage/group/group.ts";
 import type { LocalDrive } from "../../src/storage/drive/local-drive.ts";
 import { OpenError } from "../../src/storage/drive/identity.ts";
 import { openDrive } from "../../src/storage/drive/open.ts";
+import type { AskPort, ReadWord } from "../../src/storage/lone-survivor.ts";
 import { extentGroup, StorageNode } from "../../src/storage/node.ts";
 import type { ExtentKey } from "../../src/wire/entry.ts";
 import { Chance } from "./chance.ts";
@@ -84,6 +85,8 @@ export class SimulatedCluster {
   readonly stopping = new Set<string>();
   readonly lines: string[] = [];
   readonly failures: string[] = [];
+  /** R24: what an administrator has said on a server. */
+  readonly words = new Map<string, ReturnType<ReadWord>>();
   fate: (transaction: Transaction, client: string) => TransactionFate = () => "normal";
   /** R14: the story makes the store go back; without that an alarm is a false one. */
   storeWentBack = false;
@@ -208,7 +211,8 @@ export class SimulatedCluster {
       host.images = drive.images;
       this.note(`${name} has opened its drive, instance ${drive.instance}`);
       const record = { id, server: server as ServerName, address: server, port: 1, instance: drive.instance, capacityBytes: drive.space().capacityBytes };
-      const node = new StorageNode({ platform, store, map, drive, dialer: this.network.dialer(process, server, peerOf(id, drive.instance)), record });
+      const askPort: AskPort = (other) => this.network.askPort({ process, server }, other, { process: { name: this.nameOf(other) }, server: this.host(this.nameOf(other)).server });
+      const node = new StorageNode({ askPort, word: () => this.words.get(server) ?? null, platform, store, map, drive, dialer: this.network.dialer(process, server, peerOf(id, drive.instance)), record });
       running.node = node;
       this.network.listening.set(id, { process, server, instance: drive.instance, refuse: (hello) => node.refuse(hello), accept: (channel) => node.accept(channel) });
       await node.start();

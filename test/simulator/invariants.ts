@@ -27,13 +27,13 @@ export function watchInvariants(cluster: SimulatedCluster): void {
   };
 }
 
-/** I1, I4: one primary under leases at an instant. */
+/** I1, I4, R24: one primary that may answer reads at an instant, by leases or by proof. */
 function onePrimary(cluster: SimulatedCluster): void {
   for (const group of cluster.groupIds) {
     let found: string | null = null;
     for (const [name, host] of cluster.hosts) {
       const state = host.running?.node?.groups.get(group);
-      if (state?.state !== "serving" || !state.serving?.hasLeases()) continue;
+      if (state?.state !== "serving" || !state.serving?.leases.mayAnswer()) continue;
       if (found !== null) cluster.fail(`I1: ${found} and ${name} serve group ${group} at the same instant, epochs ${cluster.group(found, group)?.epoch} and ${state.epoch}`);
       found = name;
     }

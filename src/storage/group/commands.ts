@@ -94,6 +94,8 @@ export class Commands {
     if (running) return void running.waiting.push({ channel, tag: message.tag });
     if (this.#serving.replica.image?.operations.get(message.gateway)?.has(message.operation)) return this.#done(channel, message.tag, "done");
     if (message.type === "write" && !writeIntact(message)) return this.#done(channel, message.tag, "corrupt-frame");
+    // R24: what is new cannot be acknowledged for now. What is under way already waits for its members.
+    if (this.#serving.leases.loneForLong()) return this.#done(channel, message.tag, "read-only");
     const operation: Operation = { key, waiting: [{ channel, tag: message.tag }] };
     this.#operations.set(key, operation);
     if (message.type === "unmap") return this.#admit(message.range, operation, (range) => this.#serving.assign("unmap", range, null, null, message, operation));

@@ -29,6 +29,8 @@ export interface GroupHost {
   hint(group: GroupId): StoredConfig | null;
   plan(group: GroupId): GroupPlan | null;
   driveIsUp(drive: DriveId): boolean;
+  /** R24: whether all of these are taken for lost, without proof. */
+  takenForLost(drives: readonly DriveId[]): boolean;
   volume(id: VolumeId): "known" | "unknown" | "deleted";
   /** Volumes of the group's pool that were deleted. */
   tombstones(group: GroupId): readonly { id: VolumeId; lineage: VolumeId }[];

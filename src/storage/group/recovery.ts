@@ -33,6 +33,7 @@ export class Recovery {
   #copying = 0;
   #copyingBytes = 0;
   copiedBytes = 0;
+  #hasTold = false;
   /** Full catch-up: all extents of the group in order, and how far manifests have come; null in a delta catch-up. */
   #extents: ExtentKey[] | null = null;
   #after: ExtentKey | null = null;
@@ -83,6 +84,7 @@ export class Recovery {
   }
 
   abort(): void {
+    if (!this.#aborted) this.#told("bringing a learner into sync ended early");
     this.#aborted = true;
   }
 
@@ -105,7 +107,14 @@ export class Recovery {
   tick(): void {
     if (this.#aborted) return;
     if (!this.#caughtUp) return this.#pausedUntilMs > 0 ? this.#pump() : undefined;
-    if (compareIds(this.peer.acknowledged, this.#serving.committedNow()) >= 0) this.#add();
+    if (compareIds(this.peer.acknowledged, this.#serving.committedNow()) >= 0 && this.#add()) this.#told("the learner holds everything and becomes a member");
+  }
+
+  /** Once, however it ends. */
+  #told(message: string): void {
+    if (this.#hasTold) return;
+    this.#hasTold = true;
+    this.#serving.log.info(message, { drive: this.peer.drive, copiedBytes: this.copiedBytes });
   }
 
   #pump(): void {
