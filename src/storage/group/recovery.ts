@@ -66,7 +66,8 @@ export class Recovery {
     const base = inLog && compareIds(committed, oldest) < 0 ? committed : oldest;
     const entries = [...image.log.after(base), ...uncommitted];
     if (common) {
-      const ours = entries.filter((entry) => compareIds(entry, common) > 0);
+      // All of it, wherever the log that is sent begins.
+      const ours = [...image.log.after(common), ...uncommitted];
       const theirs = [...tail.entries.filter((entry) => compareIds(entry, common) > 0), ...tail.diverged, ...tail.reconciling];
       for (const range of [...ours, ...theirs]) this.#toCopy.add(range);
       // What the log has let go of since the copy left.
