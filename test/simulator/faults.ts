@@ -1,6 +1,7 @@
 import type { TransactionFate } from "../../src/platform/store/memory.ts";
 import type { Chance } from "./chance.ts";
 import type { SimulatedCluster } from "./cluster.ts";
+import { DiskFaults } from "./disk-faults.ts";
 
 /** Faults of every kind, by seed, until `stop`; `heal` ends all that lasts. */
 export class Faults {
@@ -12,6 +13,7 @@ export class Faults {
   readonly #places: readonly string[];
   readonly #wanted = new Map<number, readonly string[]>();
   readonly counts: Record<string, number> = {};
+  readonly #disks: DiskFaults;
   #stopped = false;
 
   constructor(cluster: SimulatedCluster, chance: Chance, everyMs: number) {
@@ -23,6 +25,7 @@ export class Faults {
     // The gateways' server is cut off from others at times, and never fails itself.
     this.#places = [...this.#servers, "g"];
     cluster.fate = () => this.#storeFate(chance);
+    this.#disks = new DiskFaults(cluster, chance, (kind) => this.#count(kind));
   }
 
   start(): void {
@@ -47,9 +50,9 @@ export class Faults {
     cluster.store.setAvailable(true);
     cluster.network.unblockAll();
     for (const server of this.#servers) if (cluster.network.dark.has(server)) cluster.powerOn(server);
+    this.#disks.heal();
     for (const [name, host] of cluster.hosts) {
       host.running?.client.setReachable(true);
-      host.medium.unhang();
       cluster.resume(name);
       if (cluster.stopping.has(name)) cluster.kill(name);
       cluster.start(name);
@@ -96,7 +99,8 @@ export class Faults {
       this.#count("disk hangs");
       cluster.hang(name, chance.happens(0.5) ? "syncs" : "all");
       this.#later(100, 4000, () => cluster.unhang(name));
-    } else this.#plan();
+    } else if (kind < 0.91) this.#disks.strike(name);
+    else this.#plan();
   }
   #count(kind: string): void {
     this.counts[kind] = (this.counts[kind] ?? 0) + 1;
@@ -107,10 +111,11 @@ export class Faults {
     const { running } = this.#cluster.host(name);
     if (!running) return;
     const instance = running.drive?.instance;
+    const { id } = this.#cluster.host(name);
     this.#count(published ? "kill, published" : "kill");
     this.#cluster.kill(name);
     // The news may come when the next instance runs already.
-    if (published && instance !== undefined) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance));
+    if (published && instance !== undefined) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance, id));
     this.#later(20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
   }
   #start(name: string): void {
@@ -159,8 +164,10 @@ export class Faults {
     let next: string[];
     if (this.#chance.happens(0.4)) next = this.#chance.shuffled(wanted);
     else {
-      const servers = this.#chance.shuffled(this.#servers).slice(0, wanted.length);
-      next = servers.map((server) => this.#chance.pick([...cluster.hosts].filter(([, host]) => host.server === server).map(([name]) => name)));
+      // On different servers as far as there are any: a drive that was put elsewhere may leave one without.
+      const names = this.#chance.shuffled(this.#names);
+      const first = names.filter((name, at) => names.findIndex((other) => cluster.host(other).server === cluster.host(name).server) === at);
+      next = [...first, ...names.filter((name) => !first.includes(name))].slice(0, wanted.length);
     }
     this.#count("plan changed");
     this.#wanted.set(index, next);

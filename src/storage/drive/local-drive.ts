@@ -117,10 +117,10 @@ export class LocalDrive implements Drive {
   }
 
   read(range: BlockRange): Promise<BlockRead> {
-    return this.#extents.read(range);
+    return this.#orNever(this.#extents.read(range));
   }
   describe(key: ExtentKey): Promise<ExtentSummary | null> {
-    return this.#extents.describe(key);
+    return this.#orNever(this.#extents.describe(key));
   }
   extents(): ExtentKey[] {
     return this.#extents.keys();
@@ -129,16 +129,21 @@ export class LocalDrive implements Drive {
     return { capacityBytes: this.#identity.current.capacityBytes, usedBytes: this.#extents.usedBlocks * BLOCK_BYTES };
   }
 
-  async park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void> {
+  park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void> {
+    return this.#orNever(this.#park(group, range, why, ids));
+  }
+  async #park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void> {
     const { data, checksums } = await this.#extents.readUnverified(range);
     this.#parkedCount += 1;
     const name = `${group}-${this.instance}-${this.#parkedCount}`;
-    try {
-      await writeParked(this.#platform, this.#directory, name, { group, range, why, ids, parkedAtMs: this.#platform.clock.wallMs(), checksums, data });
-    } catch (error) {
+    await writeParked(this.#platform, this.#directory, name, { group, range, why, ids, parkedAtMs: this.#platform.clock.wallMs(), checksums, data });
+  }
+  /** A failure of the medium is no result: the process ends, and until then nobody hears of it. */
+  #orNever<T>(work: Promise<T>): Promise<T> {
+    return work.catch((error: unknown) => {
       this.fail(error);
-      throw error;
-    }
+      return new Promise<never>(() => undefined);
+    });
   }
 
   async close(): Promise<void> {
