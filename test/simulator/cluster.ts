@@ -62,6 +62,8 @@ export interface ClusterOptions {
   readonly groupCount?: number;
   /** Volume counters and their factors. */
   readonly volumes: Readonly<Record<number, 1 | 2>>;
+  /** Sizes of drives that are not huge, by name. */
+  readonly capacityBytes?: Readonly<Record<string, number>>;
   readonly drift?: boolean;
   /** Prints what happens. */
   readonly verbose?: boolean;
@@ -144,7 +146,7 @@ export class SimulatedCluster {
     this.#drives += 1;
     const id = this.#drives.toString(16).padStart(16, "0") as DriveId;
     const medium = new DriveMedium();
-    medium.format(id, new Chance(this.options.seed, `format ${id}`));
+    medium.format(id, new Chance(this.options.seed, `format ${id}`), this.options.capacityBytes?.[name]);
     const host: SimulatedHost = { id, server, medium, running: null, instance: 0 as Instance, images: new Map(), starts: 0, failed: false, away: false };
     this.hosts.set(name, host);
     return host;

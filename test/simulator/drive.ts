@@ -69,10 +69,10 @@ export class DriveMedium {
   }
 
   /** Costs no time. */
-  format(driveId: DriveId, random: Chance): void {
+  format(driveId: DriveId, random: Chance, capacityBytes = CAPACITY_BYTES): void {
     const files = new DiskFiles(this.disk, { perform: async ({ apply }) => apply() });
     let done = false;
-    formatDrive({ files, random } as unknown as Platform, { directory: DIRECTORY, driveId, clusterId: CLUSTER_ID, incarnation: 1, capacityBytes: CAPACITY_BYTES, ...JOURNAL }).then(
+    formatDrive({ files, random } as unknown as Platform, { directory: DIRECTORY, driveId, clusterId: CLUSTER_ID, incarnation: 1, capacityBytes, ...JOURNAL }).then(
       () => (done = true),
       (error: Error) => console.error(error),
     );

@@ -1,10 +1,10 @@
 import { assert } from "../../base/assert.ts";
-import { BLOCK_BYTES } from "../../base/geometry.ts";
 import type { DriveId, GroupId, Instance } from "../../base/ids.ts";
 import { FileError, type Platform, type Timer } from "../../platform/platform.ts";
 import type { BlockRange, EntryId, ExtentKey } from "../../wire/entry.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
-import type { BlockRead, Drive, ExtentSummary, StoreMemory } from "./drive.ts";
+import type { BlockRead, Drive, DriveSpace, ExtentSummary, StoreMemory } from "./drive.ts";
+import { SpaceBook } from "./drive-space.ts";
 import { DIRTY_EXTENTS_MAX, Extents } from "./extents.ts";
 import { ExtentCache } from "./extent-cache.ts";
 import { flushExtents } from "./flush.ts";
@@ -58,6 +58,7 @@ export class LocalDrive implements Drive {
   #requested = false;
   #timer: Timer | null = null;
   #parkedCount = 0;
+  readonly #space: SpaceBook;
   #closing = false;
   #dead = false;
 
@@ -67,6 +68,7 @@ export class LocalDrive implements Drive {
     this.#directory = directory;
     this.#identity = identity;
     this.#images = images;
+    this.#space = new SpaceBook(platform, directory);
     this.#extents = new Extents(new ExtentCache(platform, directory, identity.current.driveId), group, {
       progress: () => this.#progress(),
       failed: (error) => this.fail(error),
@@ -125,8 +127,8 @@ export class LocalDrive implements Drive {
   extents(): ExtentKey[] {
     return this.#extents.keys();
   }
-  space(): { readonly capacityBytes: number; readonly usedBytes: number } {
-    return { capacityBytes: this.#identity.current.capacityBytes, usedBytes: this.#extents.usedBlocks * BLOCK_BYTES };
+  space(): DriveSpace {
+    return this.#space.now(this.#identity.current.capacityBytes, this.#extents.usedBlocks, this.#extents.cache.index.size);
   }
 
   park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void> {
@@ -150,6 +152,7 @@ export class LocalDrive implements Drive {
     assert(!this.#closing && this.#journal, "a drive is closed once");
     this.#closing = true;
     this.#timer?.cancel();
+    this.#space.stop();
     await this.#journal.drain();
     while (this.#checkpointing) await this.#checkpointing;
     await this.#checkpoint(true);
@@ -181,6 +184,7 @@ export class LocalDrive implements Drive {
       failed: (error) => this.fail(error),
     });
     this.#tick();
+    void this.#space.start(() => this.space().usedBytes);
   }
 
   /** A checkpoint from now; durable when it resolves. */
@@ -193,6 +197,7 @@ export class LocalDrive implements Drive {
     if (this.#dead) return;
     this.#dead = true;
     this.#timer?.cancel();
+    this.#space.stop();
     reportFailure(this.#platform, this.#directory, error);
   }
 
