@@ -9,6 +9,7 @@ import type { Change, Versioned } from "../platform/store.ts";
 export class ClusterMap {
   cluster: schema.ClusterRecord | null = null;
   leader: string | null = null;
+  settings: schema.ClusterSettings = schema.DEFAULT_SETTINGS;
   /** null: reads and writes. */
   mode: schema.ClusterMode | null = null;
   /** 0: the key is not there. */
@@ -30,6 +31,12 @@ export class ClusterMap {
   readonly tombstones = new Map<VolumeId, schema.Tombstone>();
   readonly hosts = new Map<string, schema.HostRecord>();
   readonly mappings = new Map<string, schema.MappingRecord>();
+  /** R14: what drives say that do not obey this store. */
+  readonly recovery = new Map<DriveId, schema.RecoveryReport>();
+  /** Of the record `cluster`; 0 before it is there. */
+  clusterRevision = 0;
+  /** The store that the last snapshot came from; "" when it was not said. */
+  storeId = "";
   /** Keys that did not parse, with why; shown by status, never fatal. */
   readonly invalid = new Map<string, string>();
   /** Revision of the last event applied; 0 before the first snapshot. */
@@ -37,7 +44,10 @@ export class ClusterMap {
   readonly #known = new Set<string>();
 
   /** Replaces everything. Returns the keys that were added, changed or removed (all of them, without comparing values). */
-  snapshot(entries: readonly Versioned[], revision: number): string[] {
+  snapshot(entries: readonly Versioned[], revision: number, storeId = ""): string[] {
+    // After a restore of the store its revision may be lower than before.
+    this.revision = 0;
+    this.storeId = storeId;
     const present = new Set(entries.map((entry) => entry.key));
     const gone = [...this.#known].filter((key) => !present.has(key));
     return [
@@ -71,6 +81,7 @@ export class ClusterMap {
     switch (kind) {
       case "cluster":
         this.cluster = value === null ? null : schema.parseValue(schema.clusterRecord, key, value);
+        this.clusterRevision = value === null ? 0 : revision;
         return;
       case "monitor":
         this.leader = value === null ? null : String(JSON.parse(value));
@@ -80,12 +91,17 @@ export class ClusterMap {
         this.mode = value === null ? null : schema.parseValue(schema.clusterMode, key, value);
         this.unservedGroups = new Set(this.mode?.groups);
         return;
+      case "settings":
+        this.settings = value === null ? schema.DEFAULT_SETTINGS : schema.parseValue(schema.clusterSettings, key, value);
+        return;
       case "server":
         return put(this.servers, rest as ServerName, value && schema.parseValue(schema.serverRecord, key, value));
       case "drive":
         return put(this.drives, rest as DriveId, value && schema.parseValue(schema.driveRecord, key, value));
       case "up":
         return this.#routeUp(key, rest, value);
+      case "recovery":
+        return put(this.recovery, rest as DriveId, value && schema.parseValue(schema.recoveryReport, key, value));
       case "observed":
         return put(this.observed, rest as DriveId, value && schema.parseValue(schema.observed, key, value));
       case "death":

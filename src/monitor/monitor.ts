@@ -14,6 +14,7 @@ import { initialPlacement } from "./placement.ts";
 import type { PlacedGroup } from "./placement.ts";
 import { plan, PLAN_SETTINGS } from "./plan.ts";
 import type { PlanChange, PlanDrive, PlanInput, PlanSettings } from "./plan.ts";
+import { restoreStep } from "./restore.ts";
 import { Forming, GROUPS_PER_TRANSACTION, poolState, upDrives } from "./pools.ts";
 
 /** Time-outs run out between changes, so the plan is looked at this often even when nothing changes. */
@@ -23,7 +24,7 @@ const DEBOUNCE_MS = 100;
 /** Wishes written by one transaction: within what every store accepts. */
 const WISHES_PER_TRANSACTION = 63;
 /** Changes worth an early look. Others, such as what drives observe of themselves all the time, wait for the next tick. */
-const PROMPT_KEYS = /^(cluster$|server\/|drive\/|up\/|death\/|pool\/|pg-plan\/)/;
+const PROMPT_KEYS = /^(cluster$|recovery\/|server\/|drive\/|up\/|death\/|pool\/|pg-plan\/)/;
 /** What a supervisor records as the reason of a death that is a drive's own failure. */
 const DRIVE_FAILED = "drive-failed";
 
@@ -67,7 +68,7 @@ export class Monitor {
     assert(this.#watch === null, "a monitor is started once");
     this.#watch = this.#store.watch("", {
       snapshot: (entries, origin) => {
-        this.map.snapshot(entries, origin.revision);
+        this.map.snapshot(entries, origin.revision, origin.storeId);
         // After a restore the store's revision may be lower than what was written to the one before.
         this.#writtenRevision = 0;
         this.#observe();
@@ -125,6 +126,14 @@ export class Monitor {
   }
 
   async #act(): Promise<void> {
+    const { random, clock } = this.#platform;
+    const step = restoreStep(this.map, { nonce: () => random.id(), wallMs: () => clock.wallMs() });
+    // R14: until every drive obeys this store again there is nothing to plan by.
+    if (step !== null) {
+      this.#say("restore", step.level, step.sentence);
+      await this.#write(step.transactions);
+      return;
+    }
     if (!(await this.#setMode())) return;
     const changes = this.#planned();
     let poolWanted = false;

@@ -14,7 +14,7 @@ export interface Platform {
 }
 
 /** Environments that cannot be survived; the supervisor reads the exit code (see `FATAL_EXIT_CODES`). */
-export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch";
+export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch" | "store-restored";
 
 export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   bug: 70,
@@ -23,6 +23,7 @@ export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   configuration: 73,
   "port-taken": 74,
   "store-mismatch": 75,
+  "store-restored": 76,
 };
 
 export interface Clock {
@@ -73,8 +74,13 @@ export interface Log {
 export interface Network {
   /** Listens; rejects with an Error that names address and port when it cannot. */
   listen(options: ListenOptions, accept: (socket: Socket) => SocketEvents): Promise<Listener>;
-  /** Connects within `timeoutMs`; rejects with an Error otherwise. `events` are not called before the promise resolves. */
+  /** Connects within `timeoutMs`; rejects otherwise, with `ConnectionRefused` when nobody listens there. `events` are not called before the promise resolves. */
   connect(options: ConnectOptions, events: (socket: Socket) => SocketEvents): Promise<Socket>;
+}
+
+/** Nobody listens there: the other machine itself has said so. */
+export class ConnectionRefused extends Error {
+  override name = "ConnectionRefused";
 }
 
 /** TCP address, or a Unix socket's path. */

@@ -1,7 +1,7 @@
 import type { DriveId, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import { groupOf } from "../cluster/placement.ts";
-import { groupFactor, parseGroupName, type DriveRecord, type Observed } from "../cluster/schema.ts";
+import { groupFactor, parseGroupName, type DriveRecord } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Watch } from "../platform/store.ts";
 import type { Dialer } from "../wire/dialer.ts";
@@ -10,12 +10,16 @@ import type { Hello } from "../wire/hello.ts";
 import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
 import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
+import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
+import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
+import { observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
+import { Standing } from "./standing.ts";
 
 const TICK_MS = 100;
 /** R16: answers to a gateway's operations are kept this long after it was last seen alive; it gives up on commands earlier. */
@@ -23,6 +27,8 @@ const GATEWAY_REMEMBERED_MS = 60_000;
 /** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
 const OBSERVE_EVERY_MS = 1000;
 const FORGET_GATEWAYS_EVERY_MS = 10_000;
+/** Said to callers while the drive is in alarm (R14). */
+const NOT_OBEYING = "this drive does not obey the cluster store as it is: it may have been restored";
 /** Hand-overs of one drive are at least this far apart. */
 const HAND_OVER_EVERY_MS = 200;
 
@@ -33,6 +39,9 @@ export interface NodeOptions {
   readonly drive: Drive;
   readonly dialer: Dialer;
   readonly record: DriveRecord;
+  /** R24. */
+  readonly askPort: AskPort;
+  readonly word: ReadWord;
 }
 
 /** The storage role of one drive: its groups, its channels, its beacons, its place in the store. */
@@ -44,6 +53,10 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  readonly #lone: LoneSurvivor;
+  readonly #standing: Standing;
+  /** What was found bad on the drives of the groups that this process serves (R25). */
+  readonly damage: Damage;
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
@@ -58,21 +71,35 @@ export class StorageNode {
     this.#links = new Links(options.dialer, platform.clock, platform.log, {
       address: (id) => this.#address(id),
       up: (id) => this.#eachGroup((group) => group.channelUp(id)),
-      down: (id, channel) => this.#eachGroup((group) => group.channelDown(id, channel)),
+      down: (id, channel) => {
+        this.#eachGroup((group) => group.channelDown(id, channel));
+        this.#lone.tick();
+      },
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
-    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => ({
+      instance: drive.instance,
+      usedBytes: drive.space().usedBytes,
+      groups: observeGroups(drive, options.map, this.#groups),
+      damage: [...this.damage.counts],
+    }));
+    this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
+    this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
-    for (const id of drive.images.keys()) this.#group(id);
+    this.#standing = new Standing(
+      { drive, map: options.map, store, clock: platform.clock, log: platform.log, server: options.record.server },
+      { alarm: () => this.#alarm(), good: () => this.#obey() },
+    );
   }
 
   /** Resolves when the drive is registered; the caller has opened the port before (R22: nobody is sent to a closed one). */
   async start(): Promise<void> {
     const { store, map, platform } = this.#options;
+    await this.#standing.begin();
     await this.#registration.start();
     this.#watch = store.watch("", {
-      snapshot: (entries, { revision }) => this.#mapChanged(map.snapshot(entries, revision)),
-      changed: (changes, { revision }) => this.#mapChanged(map.changed(changes, revision)),
+      snapshot: (entries, { revision, storeId }) => this.#mapChanged(map.snapshot(entries, revision, storeId), true),
+      changed: (changes, { revision }) => this.#mapChanged(map.changed(changes, revision), false),
     });
     const every = (ms: number, run: () => void): void => {
       let timer = platform.clock.timer(ms, again);
@@ -82,14 +109,36 @@ export class StorageNode {
       }
       this.#timers.push({ cancel: () => timer.cancel() });
     };
-    every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
+    // R3d: it counts from when the port is open, which is before this.
+    this.#eachGroup((group) => group.promiseAnew());
+    every(TICK_MS, () => {
+      this.#eachGroup((group) => group.tick());
+      this.#lone.tick();
+    });
     every(BEACON_MS, () => this.#sendBeacons());
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
   }
 
+  /** R14: nothing is served, confirmed or proposed; what was under way ends without an answer. */
+  #alarm(): void {
+    this.#eachGroup((group) => group.stop());
+    this.#groups.clear();
+    for (const channel of this.#accepted) channel.close(NOT_OBEYING);
+    this.#registration.changed();
+  }
+  /** As after a start: promises count anew (R3d), and what the store says is read again. */
+  #obey(): void {
+    if (this.#closed) return;
+    const { drive, map } = this.#options;
+    for (const id of drive.images.keys()) this.#group(id);
+    for (const [id, { config }] of map.groups) if (config.members.includes(drive.id) || config.learners.includes(drive.id)) this.#group(id);
+    this.#registration.changed();
+  }
+
   async stop(): Promise<void> {
     this.#closed = true;
+    this.#standing.close();
     for (const timer of this.#timers) timer.cancel();
     this.#watch?.close();
     this.#eachGroup((group) => group.stop());
@@ -114,6 +163,7 @@ export class StorageNode {
   /** R18 and hello: dead or older instances stay out. */
   refuse({ peer }: Hello): string | null {
     if (this.#closed) return "this drive stops";
+    if (!this.#standing.good) return NOT_OBEYING;
     if (peer.kind === "gateway") return this.#options.map.deaths.has(peer.id) ? "this gateway was published dead" : null;
     const refused = this.#refused.get(peer.id as DriveId) ?? 0;
     if (peer.instance <= refused) return "this instance of the drive was published dead";
@@ -133,7 +183,7 @@ export class StorageNode {
   }
 
   #receive(channel: Channel, message: Message): void {
-    if (this.#closed) return;
+    if (this.#closed || !this.#standing.good) return;
     switch (message.type) {
       case "read":
       case "write":
@@ -156,6 +206,7 @@ export class StorageNode {
 
   #answer(drive: DriveId, channel: Channel, message: Message): void {
     if (this.#closed) return;
+    this.#lone.heard(drive);
     if (message.type === "beacon-ok") return this.#confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
     if (message.type === "tail") this.#beaconDue();
@@ -193,6 +244,7 @@ export class StorageNode {
 
   #confirm(channel: Channel, beacon: Beacon): void {
     if (this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
+    this.#lone.heard(channel.peer.id as DriveId);
     const groups: BeaconOk["groups"][number][] = [];
     for (const { group: id, epoch, committed } of beacon.groups) {
       const group = this.#groups.get(id);
@@ -212,9 +264,12 @@ export class StorageNode {
 
   // ---- the cluster map ----
 
-  #mapChanged(keys: readonly string[]): void {
+  #mapChanged(keys: readonly string[], all: boolean): void {
     if (this.#closed) return;
+    this.#standing.changed(keys, all);
+    if (!this.#standing.good) return;
     const { map, drive } = this.#options;
+    this.#lone.storeAnswered();
     for (const key of keys) {
       const [kind, ...rest] = key.split("/");
       if (kind === "pg" || kind === "pg-plan") {
@@ -265,30 +320,6 @@ export class StorageNode {
     if (!this.#factors.has(volume)) this.#factors.set(volume, groupFactor(group));
   }
 
-  #observe(): Observed {
-    const groups: Observed["groups"] = [];
-    const hung = this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS;
-    for (const group of this.#groups.values()) {
-      if (!group.term) {
-        const image = group.replica.image;
-        const named = (image?.damaged || image?.incomplete) && this.#options.map.groups.get(group.id)?.config.members.includes(this.#options.drive.id);
-        // R7b: a member that must not lead says why; when no other one does, health can tell.
-        if (named) groups.push({ group: group.id, epoch: group.epoch, state: "waiting", waitingFor: "damaged-copy", copiedBytes: 0, remainingBytes: 0 });
-        continue;
-      }
-      const recoveries = [...(group.serving?.recoveries ?? [])];
-      const sum = (pick: (recovery: (typeof recoveries)[number]) => number): number => recoveries.reduce((total, recovery) => total + pick(recovery), 0);
-      groups.push({
-        group: group.id,
-        epoch: group.epoch,
-        ...groupWord(group, hung),
-        copiedBytes: sum((recovery) => recovery.copiedBytes),
-        remainingBytes: sum((recovery) => recovery.remainingBytes),
-      });
-    }
-    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups };
-  }
-
   #makeHost(): GroupHost {
     const { platform, store, map, drive } = this.#options;
     const { clock, random, log } = platform;
@@ -299,12 +330,20 @@ export class StorageNode {
       clock,
       random,
       log,
+      damage: this.damage,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
-      readConfig: (group) => readConfig(store, group),
-      writeConfig: (group, revision, config) => writeConfig({ store, clock, log }, group, revision, config),
+      incarnation: () => drive.memory.incarnation,
+      // R14: a store that may have gone back is as one that does not answer (R13).
+      readConfig: async (group) => (this.#standing.doubted ? null : readConfig(store, group)),
+      writeConfig: (group, revision, config) => {
+        const { generation } = this.#standing;
+        const standing = (): "good" | "wait" | "ended" => (this.#standing.generation !== generation ? "ended" : this.#standing.doubted ? "wait" : "good");
+        return writeConfig({ store, clock, log, clusterRevision: () => map.clusterRevision, standing }, group, revision, config);
+      },
       hint: (group) => map.groups.get(group) ?? null,
       plan: (group) => map.plans.get(group)?.plan ?? null,
+      takenForLost: (drives) => this.#standing.good && this.#lone.takenForLost(drives),
       driveIsUp: (id) => map.upDrives.has(id),
       volume: (id) => (map.tombstones.has(id) ? "deleted" : map.volumes.has(id) ? "known" : "unknown"),
       tombstones: (group) => [...map.tombstones.values()].filter(({ factor }) => factor === groupFactor(group)),
@@ -330,13 +369,6 @@ export class StorageNode {
     for (const channel of this.#accepted)
       if (channel.peer.kind === "drive" && channel.peer.id === id && channel.peer.instance <= instance) channel.close("the instance was published dead");
   }
-}
-
-/** R3f, R7b: a group that nobody can use says so, whatever its own state, so that hosts are not left waiting for it. */
-function groupWord(group: Group, hung: boolean): Pick<Observed["groups"][number], "state" | "waitingFor"> {
-  if (hung) return { state: "waiting", waitingFor: "hung-journal" };
-  if (group.waitingFor) return { state: "waiting", waitingFor: group.waitingFor };
-  return { state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering" };
 }
 
 /** The group of an extent that lies on a drive; 0 when its volume is known nowhere: such data is kept and never served. */

@@ -9,6 +9,7 @@ import type { Group } from "../../src/storage/group/group.ts";
 import type { LocalDrive } from "../../src/storage/drive/local-drive.ts";
 import { OpenError } from "../../src/storage/drive/identity.ts";
 import { openDrive } from "../../src/storage/drive/open.ts";
+import type { AskPort, ReadWord } from "../../src/storage/lone-survivor.ts";
 import { extentGroup, StorageNode } from "../../src/storage/node.ts";
 import type { ExtentKey } from "../../src/wire/entry.ts";
 import { Chance } from "./chance.ts";
@@ -86,7 +87,11 @@ export class SimulatedCluster {
   readonly stopping = new Set<string>();
   readonly lines: string[] = [];
   readonly failures: string[] = [];
+  /** R24: what an administrator has said on a server. */
+  readonly words = new Map<string, ReturnType<ReadWord>>();
   fate: (transaction: Transaction, client: string) => TransactionFate = () => "normal";
+  /** R14: the story makes the store go back; without that an alarm is a false one. */
+  storeWentBack = false;
   readonly #bootMs = new Map<string, number>();
   #hash = 0n;
 
@@ -191,7 +196,7 @@ export class SimulatedCluster {
       for (;;) {
         const found = await store.range("").catch(() => null);
         if (found) {
-          map.snapshot(found.entries, found.revision);
+          map.snapshot(found.entries, found.revision, found.storeId);
           break;
         }
         await new Promise<void>((resolve) => void process.timer(500, resolve));
@@ -206,7 +211,8 @@ export class SimulatedCluster {
       host.images = drive.images;
       this.note(`${name} has opened its drive, instance ${drive.instance}`);
       const record = { id, server: server as ServerName, address: server, port: 1, instance: drive.instance, capacityBytes: drive.space().capacityBytes };
-      const node = new StorageNode({ platform, store, map, drive, dialer: this.network.dialer(process, server, peerOf(id, drive.instance)), record });
+      const askPort: AskPort = (other) => this.network.askPort({ process, server }, other, { process: { name: this.nameOf(other) }, server: this.host(this.nameOf(other)).server });
+      const node = new StorageNode({ askPort, word: () => this.words.get(server) ?? null, platform, store, map, drive, dialer: this.network.dialer(process, server, peerOf(id, drive.instance)), record });
       running.node = node;
       this.network.listening.set(id, { process, server, instance: drive.instance, refuse: (hello) => node.refuse(hello), accept: (channel) => node.accept(channel) });
       await node.start();
@@ -354,7 +360,10 @@ export class SimulatedCluster {
       Object.entries({ ...fields, ...more })
         .map(([key, value]) => ` ${key}=${JSON.stringify(value)?.replace(/[0-9a-f]{16}/g, (id) => this.nameOf(id))}`)
         .join("");
-    const line = (level: string) => (message: string, more?: Record<string, unknown>) => this.note(`${name} ${level} ${message}${show(more)}`);
+    const line = (level: string) => (message: string, more?: Record<string, unknown>) => {
+      this.note(`${name} ${level} ${message}${show(more)}`);
+      if (!this.storeWentBack && message.startsWith("this drive does not obey")) this.fail(`R14: a false alarm on ${name}${show(more)}`);
+    };
     return { debug: () => {}, info: line("info"), warn: line("warn"), error: line("error"), child: (more) => this.log(name, { ...fields, ...more }) };
   }
 }

@@ -97,11 +97,12 @@ interface Directory {
   readonly below: string[];
 }
 
-/** A write that was begun and has not ended. */
-export interface WriteInFlight {
-  readonly inode: Inode;
-  readonly bytes: Uint8Array;
-  readonly position: number;
+/** An operation that was begun and has not ended. */
+export interface InFlight {
+  /** A write's bytes: what may be there in part after a kill or a loss of power. */
+  readonly write: { readonly inode: Inode; readonly bytes: Uint8Array; readonly position: number } | null;
+  /** Takes effect, all at once. */
+  apply(): unknown;
 }
 
 /**
@@ -110,13 +111,25 @@ export interface WriteInFlight {
  */
 export class Disk {
   readonly #directories = new Map<string, Directory>();
-  readonly inFlight = new Set<WriteInFlight>();
 
-  losePower(dice: Dice): void {
-    for (const { inode, bytes, position } of this.inFlight) {
-      for (let at = 0; at < bytes.length; at += SECTOR_BYTES) if (dice.below(2) === 0) inode.put(bytes.subarray(at, at + SECTOR_BYTES), position + at);
+  /** The process that began these is killed: each happened, or in part, or not at all. What the kernel was given stays. */
+  kill(dice: Dice, inFlight: Iterable<InFlight>): void {
+    for (const { write, apply } of inFlight) {
+      const kind = dice.below(3);
+      if (kind === 0) {
+        const pages = Math.ceil((write?.bytes.length ?? 0) / PAGE_BYTES);
+        // A durable write that nobody waited for may be in the disk's own cache only.
+        if (write) write.inode.put(write.bytes.subarray(0, PAGE_BYTES * dice.below(pages + 1)), write.position);
+      } else if (kind === 1) {
+        if (write) write.inode.put(write.bytes, write.position);
+        else attempt(apply);
+      }
     }
-    this.inFlight.clear();
+  }
+  losePower(dice: Dice, inFlight: Iterable<InFlight>): void {
+    for (const { write } of inFlight) {
+      for (let at = 0; write && at < write.bytes.length; at += SECTOR_BYTES) if (dice.below(2) === 0) write.inode.put(write.bytes.subarray(at, at + SECTOR_BYTES), write.position + at);
+    }
     const seen = new Set<Inode>();
     for (const directory of this.#directories.values()) {
       if (directory.changes.length > 0) {
@@ -194,6 +207,13 @@ function mix(old: Buffer | null, now: Buffer | null, dice: Dice): Buffer {
   const mixed = Buffer.from(old ?? ZEROS);
   for (let at = 0; at < PAGE_BYTES; at += SECTOR_BYTES) if (dice.below(2) === 0) mixed.set((now ?? ZEROS).subarray(at, at + SECTOR_BYTES), at);
   return mixed;
+}
+function attempt(apply: () => unknown): void {
+  try {
+    apply();
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+  }
 }
 function rename(names: Map<string, Inode>, { name, inode }: NameChange): void {
   if (inode) names.set(name, inode);

@@ -1,8 +1,8 @@
 import { drainMicrotasks } from "bun:jsc";
 import type { DriveId, GroupId } from "../../src/base/ids.ts";
-import { FileError, type Platform } from "../../src/platform/platform.ts";
+import type { FileError, Platform } from "../../src/platform/platform.ts";
 import { formatDrive } from "../../src/storage/drive/format.ts";
-import type { ReplicaImage } from "../../src/storage/drive/image.ts";
+import { KEEPING, type ReplicaImage } from "../../src/storage/drive/image.ts";
 import type { DriveTuning } from "../../src/storage/drive/local-drive.ts";
 import type { Chance } from "./chance.ts";
 import { Disk } from "./disk.ts";
@@ -27,7 +27,7 @@ interface Begun {
 export class DriveMedium {
   readonly disk = new Disk();
   /** Set while a story goes, it holds from then on. */
-  readonly tuning: { -readonly [K in keyof DriveTuning]: DriveTuning[K] } = { checkpointIntervalMs: 30_000, logEntriesKept: Infinity };
+  readonly tuning: { -readonly [K in keyof DriveTuning]: DriveTuning[K] } = { checkpointIntervalMs: 30_000, keeping: KEEPING };
   /** "syncs": what waits for the medium; the page cache still answers. */
   #hung: "no" | "syncs" | "all" = "no";
   /** What becomes of an operation at its end: a code, and it fails with that. */
@@ -54,21 +54,16 @@ export class DriveMedium {
 
   /** SIGKILL: what was begun happened, or in part, or not at all. The page cache is the kernel's and stays. */
   processEnded(owner: SimulatedProcess, files: object, chance: Chance): void {
-    for (const begun of [...this.begun]) {
-      if (begun.owner !== owner) continue;
-      this.begun.delete(begun);
-      const { write, apply } = begun.operation;
-      const kind = chance.below(3);
-      if (kind === 0) attempt(apply);
-      else if (kind === 1 && write) write.inode.put(write.bytes.subarray(0, 4096 * chance.below(Math.ceil(write.bytes.length / 4096) + 1)), write.position, begun.operation.kind === "durable write");
-    }
+    const ended = [...this.begun].filter((begun) => begun.owner === owner);
+    for (const begun of ended) this.begun.delete(begun);
+    this.disk.kill(chance, ended.map(({ operation }) => operation));
     this.disk.unlock(files);
   }
   losePower(chance: Chance): void {
-    for (const { operation } of this.begun) if (operation.write) this.disk.inFlight.add(operation.write);
+    const ended = [...this.begun].map(({ operation }) => operation);
     this.begun.clear();
     this.#held = [];
-    this.disk.losePower(chance);
+    this.disk.losePower(chance, ended);
   }
 
   /** Costs no time. */
@@ -143,11 +138,3 @@ export class SimulatedKernel implements Kernel {
 
 /** What a drive remembers, as its last process knew it to be durable. */
 export type DurableImages = ReadonlyMap<GroupId, ReplicaImage>;
-
-function attempt(apply: () => unknown): void {
-  try {
-    apply();
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-  }
-}

@@ -1,15 +1,12 @@
 import { assert } from "../../src/base/assert.ts";
 import { FileError, type File, type Files, type OpenOptions } from "../../src/platform/platform.ts";
-import { PAGE_BYTES, type Disk, type Inode, type WriteInFlight } from "./disk.ts";
+import { PAGE_BYTES, type Disk, type InFlight, type Inode } from "./disk.ts";
 
 export type OperationKind = "read" | "write" | "durable write" | "sync" | "names";
 
-export interface Operation<T> {
+export interface Operation<T> extends InFlight {
   readonly kind: OperationKind;
   readonly path: string;
-  /** A write's bytes: what may be there in part after a kill or a loss of power. */
-  readonly write: WriteInFlight | null;
-  /** Takes effect, all at once. */
   apply(): T;
 }
 
@@ -44,7 +41,7 @@ export class DiskFiles implements Files {
 
   #file(path: string, inode: Inode, { direct = false, dsync = false }: OpenOptions): File {
     let open = true;
-    const perform = <T>(kind: OperationKind, apply: () => T, write: WriteInFlight | null = null): Promise<T> => {
+    const perform = <T>(kind: OperationKind, apply: () => T, write: InFlight["write"] = null): Promise<T> => {
       assert(open, `${path} is not used after close`);
       return this.#kernel.perform({ kind, path, write, apply });
     };

@@ -6,6 +6,8 @@ import { stamped, valuesOf, type Registers, type Span } from "./registers.ts";
 
 /** A3: no host repeats a write elsewhere and writes again, all within 250 ms from when the first gateway received it. */
 const PATIENCE_MS = 260;
+/** Answers that the faults of a story explain. */
+const EXPECTED: ReadonlySet<string> = new Set(["unavailable", "path lost", "read-only", "not-ready"]);
 
 /** Blocks that some hosts share. */
 export interface Slot extends Span {
@@ -108,7 +110,8 @@ export class Host {
         over = true;
         return done();
       }
-      if (answer.error !== "unavailable" && answer.error !== "path lost") this.refused.add(answer.error);
+      // R24: a lone survivor takes no writes; what came of an earlier try is not known.
+      if (!EXPECTED.has(answer.error)) this.refused.add(answer.error);
       if (!over) elsewhere(this.#chance.between(0, 100));
     });
   }

@@ -31,14 +31,20 @@ export function watchInvariants(cluster: SimulatedCluster): void {
   };
 }
 
-/** I1, I4: one primary under leases at an instant. Runs at every event, so it looks at leases only where two believe that they serve. */
+/**
+ * I1, I4, R24: one primary that may answer reads at an instant, by leases or by proof. Runs at every event, so it looks at that only
+ * where two believe that they serve.
+ */
 function onePrimary(cluster: SimulatedCluster): void {
   const { hosts, groupIds } = cluster;
   for (const group of groupIds) {
     let serving = 0;
     for (const { running } of hosts.values()) if (running?.node?.groups.get(group)?.state === "serving") serving += 1;
     if (serving < 2) continue;
-    const found = cluster.serving(group);
+    const found = [...hosts.keys()].filter((name) => {
+      const state = cluster.group(name, group);
+      return state?.state === "serving" && state.serving?.leases.mayAnswer() === true;
+    });
     if (found.length > 1) cluster.fail(`I1: ${found.join(" and ")} serve group ${group} at the same instant, epochs ${found.map((name) => cluster.group(name, group)?.epoch).join(" and ")}`);
   }
 }
@@ -59,6 +65,15 @@ function acknowledged(cluster: SimulatedCluster, from: End, group: GroupId, tag:
   }
 }
 
+/** R14: a group goes on under an epoch above all that any drive has seen, and nobody acts on it before that. */
+function adopted(cluster: SimulatedCluster, key: string, now: GroupConfig, change: string): void {
+  const group = parseGroupName(key.slice(GROUP_PREFIX.length));
+  for (const [name, host] of cluster.hosts) {
+    if ((host.images.get(group)?.epoch ?? 0) >= now.epoch) cluster.fail(`R14: ${name} has seen epoch ${host.images.get(group)?.epoch}: ${change}`);
+    if (host.running?.node?.groups.get(group)?.term) cluster.fail(`R14: ${name} is primary while its group is adopted: ${change}`);
+  }
+}
+
 /** I1, I3: what may become of a group's configuration in one step. */
 function configured(cluster: SimulatedCluster, { compares }: Transaction, key: string, before: string | null): void {
   if (before === null) return;
@@ -67,6 +82,7 @@ function configured(cluster: SimulatedCluster, { compares }: Transaction, key: s
   const name = (ids: readonly DriveId[]): string => ids.map((id) => cluster.nameOf(id)).join(" ");
   const change = `${key}: epoch ${old.epoch}, primary ${cluster.nameOf(old.primary)}, members ${name(old.members)}, learners ${name(old.learners)} -> epoch ${now.epoch}, primary ${cluster.nameOf(now.primary)}, members ${name(now.members)}`;
   if (!compares.some((compare) => compare.key === key)) cluster.fail(`I3: changed without compare-and-set: ${change}`);
+  if (now.incarnation !== old.incarnation) return adopted(cluster, key, now, change);
   if (now.epoch !== old.epoch + 1) cluster.fail(`I1: the epoch does not grow by one: ${change}`);
   if (!old.members.includes(now.primary) || !now.members.includes(now.primary)) cluster.fail(`I3: the new primary is no member: ${change}`);
   if (now.members.some((id) => !old.members.includes(id) && !old.learners.includes(id))) cluster.fail(`I5: one that was no learner becomes a member: ${change}`);

@@ -1,4 +1,5 @@
 import type { PlanSettings } from "../../src/monitor/plan.ts";
+import { KEEPING } from "../../src/storage/drive/image.ts";
 import { Chance } from "./chance.ts";
 import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
 import { Host, sharedSlots, type HostSettings, type Slot } from "./hosts.ts";
@@ -70,8 +71,8 @@ function makeCluster(seed: number, chance: Chance, { servers, copies }: Shape, v
     groups.push({ factor, index, wanted: places.map((server) => chance.pick(Object.keys(drives).filter((name) => drives[name] === server))) });
   }
   const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: GROUPS, volumes: { 1: factor, 2: factor, [DOOMED]: factor }, drift: true, verbose });
-  const kept = chance.pick([4, 20, Infinity, Infinity]);
+  const keeping = chance.pick([{ entries: 4, changes: 0, early: true }, { entries: 4, changes: 1000, early: true }, { entries: 20, changes: 6, early: true }, KEEPING]);
   const checkpointIntervalMs = chance.pick([300, 1000, 5000, 30_000]);
-  for (const host of cluster.hosts.values()) Object.assign(host.medium.tuning, { logEntriesKept: kept, checkpointIntervalMs });
+  for (const host of cluster.hosts.values()) Object.assign(host.medium.tuning, { keeping, checkpointIntervalMs });
   return cluster;
 }

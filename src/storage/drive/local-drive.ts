@@ -4,13 +4,13 @@ import type { DriveId, GroupId, Instance } from "../../base/ids.ts";
 import { FileError, type Platform, type Timer } from "../../platform/platform.ts";
 import type { BlockRange, EntryId, ExtentKey } from "../../wire/entry.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
-import type { BlockRead, Drive, ExtentSummary } from "./drive.ts";
+import type { BlockRead, Drive, ExtentSummary, StoreMemory } from "./drive.ts";
 import { DIRTY_EXTENTS_MAX, Extents } from "./extents.ts";
 import { ExtentCache } from "./extent-cache.ts";
 import { flushExtents } from "./flush.ts";
 import type { DriveIdentity } from "./identity.ts";
 import { snapshotImage } from "./image-codec.ts";
-import { LOG_ENTRIES_KEPT, ReplicaImage } from "./image.ts";
+import { KEEPING, ReplicaImage, type Keeping } from "./image.ts";
 import { Journal, type Appended, type JournalPlace } from "./journal.ts";
 import { writeParked } from "./parked.ts";
 import type { JournalRecord } from "./records.ts";
@@ -21,10 +21,10 @@ import type { Superblock } from "./superblock.ts";
 export interface DriveTuning {
   /** After this long with something to replay a checkpoint is written: bounds what a restart has to do; more often only costs syncs. */
   readonly checkpointIntervalMs: number;
-  /** R20: entries remembered in each log beyond what the rules forbid to forget. */
-  readonly logEntriesKept: number;
+  /** R20: what replicas remember beyond what the rules forbid to forget. */
+  readonly keeping: Keeping;
 }
-const TUNING: DriveTuning = { checkpointIntervalMs: 30_000, logEntriesKept: LOG_ENTRIES_KEPT };
+const TUNING: DriveTuning = { checkpointIntervalMs: 30_000, keeping: KEEPING };
 /** A checkpoint begins when the journal is this full, so that writes go on in the other half while it works. */
 const CHECKPOINT_FILL = 0.5;
 /** Likewise for changed trailers in memory. */
@@ -93,9 +93,18 @@ export class LocalDrive implements Drive {
     return this.#extents;
   }
 
-  /** R14: remembers the cluster store that this drive obeys; durable within about a second, never waited for. */
-  remember(storeId: string, revision: number, incarnation = this.#identity.current.incarnation): void {
-    if (!this.#dead) this.#identity.remember(storeId, revision, incarnation);
+  get memory(): StoreMemory {
+    const { storeId, storeRevision, incarnation } = this.#identity.current;
+    return { storeId, revision: storeRevision, incarnation };
+  }
+  remember(revision: number): void {
+    if (!this.#dead) this.#identity.remember(revision);
+  }
+  async obeyStore({ storeId, revision, incarnation }: StoreMemory): Promise<void> {
+    await this.#identity.update({ storeId, storeRevision: revision, incarnation }).catch((error: unknown) => {
+      this.fail(error);
+      throw error;
+    });
   }
 
   append(record: JournalRecord, durable: (() => void) | null = null, applied: (() => void) | null = null): void {
@@ -150,7 +159,7 @@ export class LocalDrive implements Drive {
   commit(record: JournalRecord, applied: () => void): boolean {
     let image = this.#images.get(record.group);
     if (!image) this.#images.set(record.group, (image = new ReplicaImage(record.group)));
-    image.reduce(record, this.#tuning.logEntriesKept);
+    image.reduce(record, this.#tuning.keeping);
     return this.#extents.apply(record, applied);
   }
 

@@ -1,25 +1,29 @@
 import type { Clock } from "../../../src/platform/platform.ts";
-import { Disk } from "../../simulator/disk.ts";
+import { Disk, type Dice, type InFlight } from "../../simulator/disk.ts";
 import { DiskFiles, type Operation } from "../../simulator/files.ts";
-import { Random } from "./random.ts";
 
-/** Files in memory that lose power after a number of operations; each operation takes a random number of turns. */
+/** Files in memory whose process is killed, or whose power fails, after a number of operations; each takes a random number of turns. */
 export class PowerFiles {
   readonly files: DiskFiles;
   readonly #disk = new Disk();
-  readonly #random: Random;
-  /** Counts down with each operation; at 0 the power fails. */
+  readonly #random: Dice;
+  readonly #turnsMax: number;
+  readonly #inFlight = new Set<InFlight>();
+  /** Counts down with each operation; at 0 all ends. */
   #operationsLeft = Number.POSITIVE_INFINITY;
   #life = 0;
+  #end: "kill" | "power" = "power";
   #lost: (() => void) | null = null;
 
-  constructor(seed: number) {
-    this.#random = new Random(seed);
+  constructor(random: Dice, turnsMax = 3) {
+    this.#random = random;
+    this.#turnsMax = turnsMax;
     this.files = new DiskFiles(this.#disk, { perform: (operation) => this.#perform(operation) });
   }
 
-  /** Runs `work` until it ends or the power fails after `operations` of it. True when it ended. */
-  async run(operations: number, work: () => Promise<void>): Promise<boolean> {
+  /** Runs `work` until it ends, or its process or the power after `operations` of it. True when it ended. */
+  async run(operations: number, work: () => Promise<void>, end: "kill" | "power" = "power"): Promise<boolean> {
+    this.#end = end;
     this.#operationsLeft = operations;
     const lost = new Promise<false>((resolve) => (this.#lost = () => resolve(false)));
     const result = await Promise.race([work().then(() => true as const), lost]);
@@ -40,22 +44,25 @@ export class PowerFiles {
 
   #fail(): void {
     this.#life += 1;
-    this.#disk.losePower(this.#random);
+    if (this.#end === "power") this.#disk.losePower(this.#random, this.#inFlight);
+    else this.#disk.kill(this.#random, this.#inFlight);
+    this.#inFlight.clear();
+    for (const inode of this.#disk.inodes()) inode.lockedBy = null;
     this.#lost?.();
   }
 
-  /** Never comes back when the power fails meanwhile. */
-  async #perform<T>({ write, apply }: Operation<T>): Promise<T> {
+  /** Never comes back when its process ends meanwhile. */
+  async #perform<T>(operation: Operation<T>): Promise<T> {
     const life = this.#life;
-    if (write) this.#disk.inFlight.add(write);
+    this.#inFlight.add(operation);
     this.#operationsLeft -= 1;
     if (this.#operationsLeft <= 0) {
       this.#operationsLeft = Number.POSITIVE_INFINITY;
       this.#fail();
     }
-    for (let turns = this.#random.below(3); turns >= 0; turns -= 1) await new Promise<void>((resolve) => setImmediate(resolve));
+    for (let turns = this.#turnsMax === 0 ? -1 : this.#random.below(this.#turnsMax); turns >= 0; turns -= 1) await new Promise<void>((resolve) => setImmediate(resolve));
     if (life !== this.#life) await new Promise<never>(() => undefined);
-    if (write) this.#disk.inFlight.delete(write);
-    return apply();
+    this.#inFlight.delete(operation);
+    return operation.apply();
   }
 }
