@@ -14,8 +14,8 @@ import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
-import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
+import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
 import { observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
@@ -53,6 +53,7 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  readonly #space: Space;
   readonly #lone: LoneSurvivor;
   readonly #standing: Standing;
   /** What was found bad on the drives of the groups that this process serves (R25). */
@@ -83,6 +84,7 @@ export class StorageNode {
       groups: observeGroups(drive, options.map, this.#groups),
       damage: [...this.damage.counts],
     }));
+    this.#space = new Space(options.drive);
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
@@ -178,7 +180,10 @@ export class StorageNode {
     this.#accepted.add(channel);
     return {
       message: (message) => this.#receive(channel, message),
-      closed: () => this.#accepted.delete(channel),
+      closed: () => {
+        this.#accepted.delete(channel);
+        this.#space.closed(channel);
+      },
     };
   }
 
@@ -206,6 +211,7 @@ export class StorageNode {
 
   #answer(drive: DriveId, channel: Channel, message: Message): void {
     if (this.#closed) return;
+    if (message.type === "beacon-ok" || message.type === "replicated") this.#space.granted(channel, message.credits);
     this.#lone.heard(drive);
     if (message.type === "beacon-ok") return this.#confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
@@ -253,7 +259,7 @@ export class StorageNode {
       const config = group?.replica.image?.config;
       if (answer === "stale" && config) channel.send({ type: "stale-epoch", group: id, epoch: config.epoch, tag: 0, config });
     }
-    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: credits(this.#host), groups });
+    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: this.#space.credits(channel), groups });
   }
 
   #confirmed(drive: DriveId, { number, groups }: BeaconOk): void {
@@ -331,6 +337,7 @@ export class StorageNode {
       random,
       log,
       damage: this.damage,
+      space: this.#space,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       incarnation: () => drive.memory.incarnation,

@@ -2,6 +2,7 @@ import type { DriveId } from "../../src/base/ids.ts";
 import { keys } from "../../src/cluster/schema.ts";
 import type { MemoryClient, TransactionFate } from "../../src/platform/store/memory.ts";
 import type { Chance } from "./chance.ts";
+import { DiskFaults } from "./disk-faults.ts";
 import type { ProcessStore } from "./store.ts";
 import type { World } from "./world.ts";
 
@@ -29,6 +30,7 @@ export class Faults {
   readonly #servers: readonly string[];
   readonly #kinds: readonly Kind[];
   readonly #fateful: boolean;
+  readonly #disks: DiskFaults;
   readonly counts: Record<string, number> = {};
   #stopped = false;
 
@@ -43,6 +45,7 @@ export class Faults {
     this.#kinds = chosen.length > 0 ? chosen : kinds;
     this.#fateful = chance.happens(KIND_SHARE);
     world.cluster.fate = () => this.#storeFate();
+    this.#disks = new DiskFaults(world.cluster, chance, (kind) => this.#count(kind));
   }
 
   #all(): Kind[] {
@@ -62,6 +65,7 @@ export class Faults {
       { name: "watch lags", weight: 4, happen: () => this.#lag() },
       { name: "store without quorum", weight: 3, happen: () => this.#noQuorum() },
       { name: "disk hangs", weight: 5, happen: () => this.#hang(chance.pick(this.#drives)) },
+      { name: "disk fault", weight: 5, happen: () => this.#disks.strike(chance.pick(this.#drives)) },
       { name: "plan changed", weight: 10, happen: () => this.#plan(chance.pick(cluster.groupIds)) },
       { name: "portal killed", weight: 7, happen: () => this.#killPortal() },
       { name: "portal stalled", weight: 7, happen: () => this.#stallPortal() },
@@ -92,9 +96,9 @@ export class Faults {
     cluster.store.setAvailable(true);
     cluster.network.unblockAll();
     for (const server of this.#servers) if (cluster.network.dark.has(server)) cluster.powerOn(server);
+    this.#disks.heal();
     for (const reached of this.#reached()) restore(reached);
-    for (const [name, host] of cluster.hosts) {
-      host.medium.unhang();
+    for (const name of cluster.hosts.keys()) {
       cluster.resume(name);
       if (cluster.stopping.has(name)) cluster.kill(name);
       cluster.start(name);
@@ -127,14 +131,14 @@ export class Faults {
   #kill(name: string): void {
     const { cluster } = this.#world;
     const published = this.#chance.happens(0.5);
-    const { running } = cluster.host(name);
+    const { running, id } = cluster.host(name);
     if (!running) return;
     const instance = running.drive?.instance;
     cluster.kill(name);
     // The news may come when the next instance runs already.
     if (published && instance !== undefined) {
       this.#count("death published");
-      this.#later(1, 300, () => cluster.publishDeath(name, instance));
+      this.#later(1, 300, () => cluster.publishDeath(name, instance, id));
     }
     this.#later(20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
   }
@@ -261,8 +265,10 @@ export class Faults {
     const { wanted } = JSON.parse(cluster.store.find(keys.groupPlan(group))?.value ?? "null") as { wanted: DriveId[] };
     const names = wanted.map((id) => cluster.nameOf(id));
     if (this.#chance.happens(0.4)) return cluster.plan(group, this.#chance.shuffled(names));
-    const servers = this.#chance.shuffled(this.#servers).slice(0, wanted.length);
-    cluster.plan(group, servers.map((server) => this.#chance.pick(this.#drives.filter((name) => cluster.host(name).server === server))));
+    // On different servers as far as there are any: a drive that was put elsewhere may leave one without.
+    const drives = this.#chance.shuffled(this.#drives);
+    const first = drives.filter((name, at) => drives.findIndex((other) => cluster.host(other).server === cluster.host(name).server) === at);
+    cluster.plan(group, [...first, ...drives.filter((name) => !first.includes(name))].slice(0, wanted.length));
   }
   /** What becomes of a change in the store: mostly nothing special. */
   #storeFate(): TransactionFate {
