@@ -83,7 +83,7 @@ export class StorageNode {
       usedBytes: drive.space().usedBytes,
       groups: observeGroups(drive, options.map, this.#groups),
       damage: [...this.damage.counts],
-    }));
+    }), (why) => this.#refusedHere(why));
     this.#space = new Space(options.drive);
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
@@ -128,6 +128,12 @@ export class StorageNode {
     this.#groups.clear();
     for (const channel of this.#accepted) channel.close(NOT_OBEYING);
     this.#registration.changed();
+  }
+  /** R22: another disk is this drive; nothing of this one may be taken for it. */
+  #refusedHere(why: string): void {
+    this.#alarm();
+    this.#closed = true;
+    this.#options.platform.fatal("drive-refused", why);
   }
   /** As after a start: promises count anew (R3d), and what the store says is read again. */
   #obey(): void {
