@@ -87,7 +87,7 @@ export class StorageNode {
       usedBytes: drive.space().usedBytes,
       groups: observeGroups(drive, options.map, this.#groups),
       damage: [...this.damage.counts],
-    }));
+    }), (why) => this.#refusedHere(why));
     this.#space = new Space(options.drive);
     this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
@@ -134,6 +134,12 @@ export class StorageNode {
     this.#groups.clear();
     for (const channel of this.#accepted) channel.close(NOT_OBEYING);
     this.#registration.changed();
+  }
+  /** R22: another disk is this drive; nothing of this one may be taken for it. */
+  #refusedHere(why: string): void {
+    this.#alarm();
+    this.#closed = true;
+    this.#options.platform.fatal("drive-refused", why);
   }
   /** As after a start: promises count anew (R3d), and what the store says is read again. */
   #obey(): void {
