@@ -3,7 +3,8 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import type { ServerName } from "../base/ids.ts";
-import { ConnectionRefused, type Clock, type Platform, type Timer } from "../platform/platform.ts";
+import type { Clock, Timer } from "../platform/platform.ts";
+import { askPort } from "../platform/port-probe.ts";
 import type { AskPort } from "../storage/lone-survivor.ts";
 
 /**
@@ -75,16 +76,6 @@ export class WordWatch {
 }
 
 /** Asks a port: only a refusal is an answer. */
-export function portAsker({ network }: Platform): AskPort {
-  return async (_drive, { address, port }) => {
-    try {
-      await network.connect({ endpoint: { address, port }, timeoutMs: ASK_WITHIN_MS, lingerZero: true }, (socket) => {
-        queueMicrotask(() => socket.destroy());
-        return { data() {}, drained() {}, closed() {} };
-      });
-      return "unknown";
-    } catch (error) {
-      return error instanceof ConnectionRefused ? "refused" : "unknown";
-    }
-  };
+export function portAsker(clock: Clock): AskPort {
+  return async (_drive, { address, port }) => ((await askPort(clock, address, port, ASK_WITHIN_MS)) === "refused" ? "refused" : "unknown");
 }
