@@ -14,7 +14,7 @@ export interface Platform {
 }
 
 /** Environments that cannot be survived; the supervisor reads the exit code (see `FATAL_EXIT_CODES`). */
-export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch" | "store-restored";
+export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch" | "store-restored" | "drive-refused";
 
 export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   bug: 70,
@@ -24,6 +24,7 @@ export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   "port-taken": 74,
   "store-mismatch": 75,
   "store-restored": 76,
+  "drive-refused": 77,
 };
 
 export interface Clock {

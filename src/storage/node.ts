@@ -14,11 +14,12 @@ import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
-import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
+import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
 import { observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
+import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
 
 const TICK_MS = 100;
@@ -26,6 +27,8 @@ const TICK_MS = 100;
 const GATEWAY_REMEMBERED_MS = 60_000;
 /** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
 const OBSERVE_EVERY_MS = 1000;
+/** Whether a scrub is due is looked at this often. */
+const SCRUB_LOOK_EVERY_MS = 1000;
 const FORGET_GATEWAYS_EVERY_MS = 10_000;
 /** Said to callers while the drive is in alarm (R14). */
 const NOT_OBEYING = "this drive does not obey the cluster store as it is: it may have been restored";
@@ -53,6 +56,8 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  readonly #space: Space;
+  readonly scrubber: Scrubber;
   readonly #lone: LoneSurvivor;
   readonly #standing: Standing;
   /** What was found bad on the drives of the groups that this process serves (R25). */
@@ -82,7 +87,9 @@ export class StorageNode {
       usedBytes: drive.space().usedBytes,
       groups: observeGroups(drive, options.map, this.#groups),
       damage: [...this.damage.counts],
-    }));
+    }), (why) => this.#refusedHere(why));
+    this.#space = new Space(options.drive);
+    this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
@@ -117,6 +124,7 @@ export class StorageNode {
     });
     every(BEACON_MS, () => this.#sendBeacons());
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
+    every(SCRUB_LOOK_EVERY_MS, () => this.scrubber.tick());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
   }
 
@@ -126,6 +134,12 @@ export class StorageNode {
     this.#groups.clear();
     for (const channel of this.#accepted) channel.close(NOT_OBEYING);
     this.#registration.changed();
+  }
+  /** R22: another disk is this drive; nothing of this one may be taken for it. */
+  #refusedHere(why: string): void {
+    this.#alarm();
+    this.#closed = true;
+    this.#options.platform.fatal("drive-refused", why);
   }
   /** As after a start: promises count anew (R3d), and what the store says is read again. */
   #obey(): void {
@@ -178,7 +192,10 @@ export class StorageNode {
     this.#accepted.add(channel);
     return {
       message: (message) => this.#receive(channel, message),
-      closed: () => this.#accepted.delete(channel),
+      closed: () => {
+        this.#accepted.delete(channel);
+        this.#space.closed(channel);
+      },
     };
   }
 
@@ -206,6 +223,7 @@ export class StorageNode {
 
   #answer(drive: DriveId, channel: Channel, message: Message): void {
     if (this.#closed) return;
+    if (message.type === "beacon-ok" || message.type === "replicated") this.#space.granted(channel, message.credits);
     this.#lone.heard(drive);
     if (message.type === "beacon-ok") return this.#confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
@@ -253,7 +271,7 @@ export class StorageNode {
       const config = group?.replica.image?.config;
       if (answer === "stale" && config) channel.send({ type: "stale-epoch", group: id, epoch: config.epoch, tag: 0, config });
     }
-    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: credits(this.#host), groups });
+    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: this.#space.credits(channel), groups });
   }
 
   #confirmed(drive: DriveId, { number, groups }: BeaconOk): void {
@@ -331,6 +349,7 @@ export class StorageNode {
       random,
       log,
       damage: this.damage,
+      space: this.#space,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       incarnation: () => drive.memory.incarnation,

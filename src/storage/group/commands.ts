@@ -102,7 +102,7 @@ export class Commands {
     const first = Math.floor(message.firstSector / SECTORS_PER_BLOCK);
     const range: BlockRange = { ...message.key, first, count: message.checksums.length };
     const whole = message.firstSector % SECTORS_PER_BLOCK === 0 && message.sectorCount % SECTORS_PER_BLOCK === 0;
-    if (whole) return this.#admit(range, operation, (at) => this.#serving.assign("write", at, message.data, message.checksums, message, operation));
+    if (whole) return this.#writeWhole(range, message, operation);
     this.#mergeAndWrite(range, message, operation);
   }
 
@@ -114,15 +114,39 @@ export class Commands {
     });
   }
 
+  #writeWhole(range: BlockRange, message: Write, operation: Operation): void {
+    this.#admit(range, operation, (at) => {
+      const allocates = this.#serving.allocation.quick(at);
+      if (allocates !== null) return this.#serving.assign("write", at, message.data, message.checksums, message, operation, allocates);
+      const again = (): void => this.#writeWhole(range, message, operation);
+      if (this.#serving.allocation.unknown) return this.#whenGranted(operation, again);
+      this.#serving.ranges.lock(at, (release) => void this.#assignExactly(at, message, message, operation, again).then(release));
+    });
+  }
+
+  /** R17: near the limit only what is newly allocated counts. The caller holds the range's lock. */
+  async #assignExactly(range: BlockRange, { data, checksums }: { readonly data: Buffer; readonly checksums: Uint32Array }, message: Write, operation: Operation, again: () => void): Promise<void> {
+    const allocates = this.#serving.allocation.quick(range) ?? (await this.#serving.allocation.exact(range));
+    if (!this.#serving.open) this.answer(operation, "not-primary");
+    else if (this.#serving.purged(range.volume)) this.answer(operation, "deleted");
+    else if (allocates === "full") this.answer(operation, "no-space");
+    else if (allocates === "wait") this.#whenGranted(operation, again);
+    else this.#serving.assign("write", range, data, checksums, message, operation, allocates);
+  }
+  #whenGranted(operation: Operation, again: () => void): void {
+    this.#serving.allocation.whenGranted(() => this.#operations.has(operation.key) && again());
+  }
+
   /** Parts of 4 KiB blocks are merged under the range's lock; the entry carries whole blocks. */
   #mergeAndWrite(range: BlockRange, message: Write, operation: Operation): void {
     this.#serving.ranges.lock(range, (release) => {
-      void mergeWrite((at) => this.#serving.repair.read(at), range, message).then((merged) => {
-        if (merged === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && this.#mergeAndWrite(range, message, operation));
+      void mergeWrite((at) => this.#serving.repair.read(at), range, message).then(async (merged) => {
+        const again = (): void => this.#mergeAndWrite(range, message, operation);
+        if (merged === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && again());
         else if (!this.#serving.open) this.answer(operation, "not-primary");
         else if (this.#serving.purged(range.volume)) this.answer(operation, "deleted");
         else if (merged === "bad") this.answer(operation, "medium-error");
-        else this.#serving.assign("write", range, merged.data, merged.checksums, message, operation);
+        else await this.#assignExactly(range, merged, message, operation, again);
         release();
       });
     });

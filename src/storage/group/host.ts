@@ -4,6 +4,7 @@ import type { Clock, Log, Random } from "../../platform/platform.ts";
 import type { Channel, Message } from "../../wire/messages.ts";
 import type { ExtentKey } from "../../wire/entry.ts";
 import type { Drive } from "../drive/drive.ts";
+import type { Space } from "../space.ts";
 import type { Damage } from "./damage.ts";
 
 /** What a group needs of the process that it lives in. All calls return at once; answers come as events or callbacks. */
@@ -18,6 +19,8 @@ export interface GroupHost {
   readonly log: Log;
   /** R25: what was found bad, for the administrator. */
   readonly damage: Damage;
+  /** R17: credits granted and spent, of all groups. */
+  readonly space: Space;
   nextTag(): number;
   /** The channel that this process dialled to another drive, if it is up; asking makes the host dial. */
   channelTo(drive: DriveId): Channel | null;

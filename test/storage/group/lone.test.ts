@@ -145,6 +145,8 @@ describe("R24: a primary whose members are proved down while there is no store",
     reachable(stage, "a", false);
     apart(stage, "s1", "s2");
     stage.until(() => stage.serving().includes("b"));
+    // Until the gateway has heard of b it would ask a, where reads of that block then wait for the write.
+    stage.pass(500);
     const value = stage.write(stage.place(0));
     // b has taken writes alone; now it dies, and a sees its port refuse.
     stage.cluster.kill("b");
