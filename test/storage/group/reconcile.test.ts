@@ -174,7 +174,7 @@ describe("R7d: a member whose content reconcile overwrites", () => {
     running.process.happen(() => group.fromPrimary(channel, { ...shared, type: "mark", ranges: [range(0), range(16)], common: { epoch: common, seq }, adopted: [{ epoch: first.epoch, seq: first.seq }] }));
     settled(1);
     for (const block of [0, 16])
-      running.process.happen(() => group.fromPrimary(channel, { ...shared, type: "copy", range: range(block), version: first, checksums: new Uint32Array(16), data: Buffer.alloc(0), clean: { first: 0, count: 0 } }));
+      running.process.happen(() => group.fromPrimary(channel, { ...shared, type: "copy", allocates: 0, range: range(block), version: first, checksums: new Uint32Array(16), data: Buffer.alloc(0), clean: { first: 0, count: 0 } }));
     settled(3);
     expect(parked(stage, "c")).toBe(1);
   });
