@@ -5,6 +5,7 @@ import type { Channel, Message } from "../../wire/messages.ts";
 import type { ExtentKey } from "../../wire/entry.ts";
 import type { Drive } from "../drive/drive.ts";
 import type { Damage } from "./damage.ts";
+import type { Acknowledgements } from "./late.ts";
 
 /** What a group needs of the process that it lives in. All calls return at once; answers come as events or callbacks. */
 export interface GroupHost {
@@ -18,6 +19,8 @@ export interface GroupHost {
   readonly log: Log;
   /** R25: what was found bad, for the administrator. */
   readonly damage: Damage;
+  /** R15: what this process has acknowledged of late, in whatever group. */
+  readonly acknowledgements: Acknowledgements;
   nextTag(): number;
   /** The channel that this process dialled to another drive, if it is up; asking makes the host dial. */
   channelTo(drive: DriveId): Channel | null;
