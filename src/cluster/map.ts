@@ -9,6 +9,7 @@ import type { Change, Versioned } from "../platform/store.ts";
 export class ClusterMap {
   cluster: schema.ClusterRecord | null = null;
   leader: string | null = null;
+  settings: schema.ClusterSettings = schema.DEFAULT_SETTINGS;
   /** null: reads and writes. */
   mode: schema.ClusterMode | null = null;
   /** 0: the key is not there. */
@@ -89,6 +90,9 @@ export class ClusterMap {
         this.modeRevision = value === null ? 0 : revision;
         this.mode = value === null ? null : schema.parseValue(schema.clusterMode, key, value);
         this.unservedGroups = new Set(this.mode?.groups);
+        return;
+      case "settings":
+        this.settings = value === null ? schema.DEFAULT_SETTINGS : schema.parseValue(schema.clusterSettings, key, value);
         return;
       case "server":
         return put(this.servers, rest as ServerName, value && schema.parseValue(schema.serverRecord, key, value));

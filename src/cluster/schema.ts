@@ -25,6 +25,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * mapping/<host>/<lun>             | management                               | MappingRecord
  * recovery/<drive>                 | that drive's storage process             | RecoveryReport, while it does not obey this store (R14)
  * monitor/leader                   | monitor, leased                          | the server's name
+ * settings                         | management                               | ClusterSettings; no key: the defaults
  * mode                             | monitor leader                           | ClusterMode while the cluster is read-only; no key: reads and writes
  */
 const driveId = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/), v.transform((text) => text as DriveId));
@@ -109,6 +110,13 @@ export const observed = v.object({
 });
 export type Observed = v.InferOutput<typeof observed>;
 export type ObservedGroup = Observed["groups"][number];
+
+export const clusterSettings = v.object({
+  /** R24: whether a server that hears nobody else, nor the store, serves reads by an administrator's word only, or by itself after 30 s. */
+  loneSurvivor: v.picklist(["confirm", "auto"]),
+});
+export type ClusterSettings = v.InferOutput<typeof clusterSettings>;
+export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm" };
 
 /** The whole cluster refuses writes, since groups have no serving member; it ends when the leader deletes the key. */
 export const clusterMode = v.object({
@@ -233,6 +241,7 @@ export const keys = {
   recovery: (id: DriveId) => `recovery/${id}`,
   leader: "monitor/leader",
   mode: "mode",
+  settings: "settings",
 } as const;
 
 const POOL_STRIDE = 2 ** 20;

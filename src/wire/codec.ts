@@ -3,7 +3,7 @@ import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT, EXTENT_BYTES, SECTOR_
 import type { Epoch, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import { groupConfig, parseValue, type GroupConfig } from "../cluster/schema.ts";
 import * as e from "./entry.ts";
-import { COMMAND_RESULTS, COMPARE_SECTORS_MAX, type Blocks, type CommandResult, type Message, type Modifying } from "./messages.ts";
+import { COMMAND_RESULTS, COMPARE_SECTORS_MAX, type Blocks, type CommandResult, type Credits, type Message, type Modifying } from "./messages.ts";
 
 /** Data of the largest message: a copy of a whole extent would be this long; writes are shorter. */
 export const DATA_BYTES_MAX = EXTENT_BYTES;
@@ -87,6 +87,7 @@ export function writeHead(w: Writer, message: Message): void {
       w.text(message.why);
       break;
     case "copy":
+      w.u16(message.allocates);
       writeBlocks(w, message);
       w.u16(message.clean.first).u16(message.clean.count);
       break;
@@ -94,12 +95,13 @@ export function writeHead(w: Writer, message: Message): void {
       const { buffer, offset } = w.fixed(e.ENTRY_HEADER_BYTES);
       e.writeEntry(buffer, offset, message.entry);
       e.writeId(w, message.committed);
+      w.u16(message.allocates);
       writeChecksums(w, message.checksums ?? new Uint32Array(0));
       break;
     }
     case "replicated":
       e.writeId(w, message.through);
-      w.u64(message.credits);
+      writeCredits(w, message.credits);
       break;
     case "gap":
       e.writeId(w, message.through);
@@ -129,7 +131,8 @@ export function writeHead(w: Writer, message: Message): void {
       w.u64(message.number).list(message.groups, (x, g) => e.writeId(x.u32(g.group).u64(g.epoch), g.committed));
       break;
     case "beacon-ok":
-      w.u64(message.number).u64(message.credits).list(message.groups, (x, g) => x.u32(g.group).u64(g.epoch));
+      writeCredits(w.u64(message.number), message.credits);
+      w.list(message.groups, (x, g) => x.u32(g.group).u64(g.epoch));
       break;
     case "write":
     case "compare-and-write":
@@ -221,25 +224,27 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
     case "park":
       return { ...common, type, range: someBlocks(e.readRange(r)), why: r.text(WHY_BYTES_MAX) };
     case "copy": {
+      const allocates = r.u16();
       const blocks = readBlocks(r, data);
       const clean = { first: r.u16(), count: r.u16() };
       if (clean.first % BLOCKS_PER_CHUNK !== 0 || clean.count % BLOCKS_PER_CHUNK !== 0 || clean.first + clean.count > BLOCKS_PER_EXTENT) throw new FormatError("a copy that cleans no whole chunks");
-      return { ...common, type, ...blocks, clean };
+      return { ...common, type, allocates, ...blocks, clean };
     }
     case "replicate": {
       const { buffer, offset } = r.fixed(e.ENTRY_HEADER_BYTES);
       const entry = e.readEntry(buffer, offset);
       const committed = e.readId(r);
+      const allocates = r.u16();
       const checksums = readChecksums(r);
       if (entry.kind !== "write") {
         if (checksums.length !== 0) throw new FormatError("checksums on an entry without data");
-        return { ...common, type, entry, committed, checksums: null, data: null };
+        return { ...common, type, entry, committed, allocates, checksums: null, data: null };
       }
       if (checksums.length !== entry.count || data.length !== entry.count * BLOCK_BYTES || entry.count === 0) throw new FormatError("a write entry whose data does not fit its range");
-      return { ...common, type, entry, committed, checksums, data };
+      return { ...common, type, entry, committed, allocates, checksums, data };
     }
     case "replicated":
-      return { ...common, type, through: e.readId(r), credits: r.u64() };
+      return { ...common, type, through: e.readId(r), credits: readCredits(r) };
     case "gap":
       return { ...common, type, through: e.readId(r) };
     case "catch-up": {
@@ -263,7 +268,7 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
     case "beacon":
       return { ...common, type, number: r.u64(), groups: r.list(GROUPS_MAX, (x) => ({ group: x.u32() as GroupId, epoch: x.u64() as Epoch, committed: e.readId(x) })) };
     case "beacon-ok":
-      return { ...common, type, number: r.u64(), credits: r.u64(), groups: r.list(GROUPS_MAX, (x) => ({ group: x.u32() as GroupId, epoch: x.u64() as Epoch })) };
+      return { ...common, type, number: r.u64(), credits: readCredits(r), groups: r.list(GROUPS_MAX, (x) => ({ group: x.u32() as GroupId, epoch: x.u64() as Epoch })) };
     case "compare-and-write":
     case "write": {
       const key = e.readExtentKey(r);
@@ -292,6 +297,12 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
   }
 }
 
+function writeCredits(w: Writer, { limit, settled }: Credits): void {
+  w.u64(limit).u64(settled);
+}
+function readCredits(r: Reader): Credits {
+  return { limit: r.u64(), settled: r.u64() };
+}
 function readConfig(r: Reader): GroupConfig {
   const text = r.text(CONFIG_BYTES_MAX);
   try {

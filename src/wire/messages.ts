@@ -75,14 +75,20 @@ export interface Replicate extends Common {
   readonly type: "replicate";
   readonly entry: EntryHeader;
   readonly committed: EntryId;
+  /** R17: blocks that it is charged with, at most 2^16 - 1. */
+  readonly allocates: number;
   readonly checksums: Uint32Array | null;
   readonly data: Buffer | null;
 }
 export interface Replicated extends Common {
   readonly type: "replicated";
   readonly through: EntryId;
-  /** Blocks that may still be allocated under the replica's limit (R17). */
-  readonly credits: number;
+  readonly credits: Credits;
+}
+/** R17, for the channel that it comes on, in blocks since the channel was opened: what may be charged to it in all, and what has been and is done with. */
+export interface Credits {
+  readonly limit: number;
+  readonly settled: number;
 }
 export interface Gap extends Common {
   readonly type: "gap";
@@ -111,6 +117,8 @@ export interface Differs extends Common {
 /** `range` may be empty: then only `clean` counts. */
 export interface Copy extends Common, Blocks {
   readonly type: "copy";
+  /** R17, as in `Replicate`. */
+  readonly allocates: number;
   /** R9: whole chunks of the extent, first block and count, that are in sync from here on; count 0 = none. */
   readonly clean: { readonly first: number; readonly count: number };
 }
@@ -163,7 +171,7 @@ export interface Beacon extends Common {
 export interface BeaconOk extends Common {
   readonly type: "beacon-ok";
   readonly number: number;
-  readonly credits: number;
+  readonly credits: Credits;
   readonly groups: readonly { readonly group: GroupId; readonly epoch: Epoch }[];
 }
 

@@ -1,5 +1,5 @@
 import { SECTORS_PER_BLOCK } from "../../base/geometry.ts";
-import type { BlockRange, EntryKind } from "../../wire/entry.ts";
+import type { BlockRange } from "../../wire/entry.ts";
 import type { Change, Channel, CommandResult, CompareAndWrite, Read, Write } from "../../wire/messages.ts";
 import type { BlockRead } from "../drive/drive.ts";
 import { compareAndMerge, mergeWrite, compareIntact, writeIntact } from "./merge.ts";
@@ -99,20 +99,18 @@ export class Commands {
     // The gateway itself has said that it waits for this no more: a duplicate that was on its way for long.
     if (number < (image?.oldestOpen.get(gateway) ?? 0)) return this.#done(channel, message.tag, "late");
     if (!intact(message)) return this.#done(channel, message.tag, "corrupt-frame");
+    // R24: what is new cannot be acknowledged for now. What is under way already waits for its members.
+    if (this.#serving.leases.loneForLong()) return this.#done(channel, message.tag, "read-only");
     const operation: Operation = { key, waiting: [{ channel, tag: message.tag }] };
     this.#operations.set(key, operation);
-    if (message.type === "unmap") return this.#admit("unmap", message.range, null, null, message, operation);
+    if (message.type === "unmap") return this.#admit(message.range, message, operation, () => this.#serving.assign("unmap", message.range, null, null, message, operation));
     const first = Math.floor(message.firstSector / SECTORS_PER_BLOCK);
     const count = Math.ceil((message.firstSector + message.sectorCount) / SECTORS_PER_BLOCK) - first;
     const range: BlockRange = { ...message.key, first, count };
     if (message.type === "compare-and-write") return this.#compareAndWrite(range, message, operation);
     const whole = message.firstSector % SECTORS_PER_BLOCK === 0 && message.sectorCount % SECTORS_PER_BLOCK === 0;
-    if (whole) return this.#admit("write", range, message.data, message.checksums, message, operation);
+    if (whole) return this.#writeWhole(range, message, operation);
     this.#mergeAndWrite(range, message, operation);
-  }
-
-  #admit(kind: EntryKind, range: BlockRange, data: Buffer | null, checksums: Uint32Array | null, message: Change, operation: Operation): void {
-    this.#serving.ranges.admitWrite(range, () => this.#assign(kind, range, data, checksums, message, operation));
   }
 
   /** Why a change is not assigned now; asked when nothing is waited for any more. */
@@ -122,19 +120,45 @@ export class Commands {
     // R15: once, after all waiting; I6.
     return this.#serving.late.isLate(range, message, this.#serving.host.clock.nowMs()) ? "late" : null;
   }
-  #assign(kind: EntryKind, range: BlockRange, data: Buffer | null, checksums: Uint32Array | null, message: Change, operation: Operation): void {
+  #admit(range: BlockRange, message: Change, operation: Operation, assign: () => void): void {
+    this.#serving.ranges.admitWrite(range, () => {
+      const refusal = this.#refusal(range, message);
+      if (refusal) this.answer(operation, refusal);
+      else assign();
+    });
+  }
+
+  #writeWhole(range: BlockRange, message: Write, operation: Operation): void {
+    this.#admit(range, message, operation, () => {
+      const allocates = this.#serving.allocation.quick(range);
+      if (allocates !== null) return this.#serving.assign("write", range, message.data, message.checksums, message, operation, allocates);
+      const again = (): void => this.#writeWhole(range, message, operation);
+      if (this.#serving.allocation.unknown) return this.#whenGranted(operation, again);
+      this.#serving.ranges.lock(range, (release) => void this.#assignExactly(range, message, message, operation, again).then(release));
+    });
+  }
+
+  /** R17: near the limit only what is newly allocated counts. The caller holds the range's lock. */
+  async #assignExactly(range: BlockRange, { data, checksums }: { readonly data: Buffer; readonly checksums: Uint32Array }, message: Change, operation: Operation, again: () => void): Promise<void> {
+    const allocates = this.#serving.allocation.quick(range) ?? (await this.#serving.allocation.exact(range));
     const refusal = this.#refusal(range, message);
-    if (refusal) return this.answer(operation, refusal);
-    this.#serving.assign(kind, range, data, checksums, message, operation);
+    if (refusal) this.answer(operation, refusal);
+    else if (allocates === "full") this.answer(operation, "no-space");
+    else if (allocates === "wait") this.#whenGranted(operation, again);
+    else this.#serving.assign("write", range, data, checksums, message, operation, allocates);
+  }
+  #whenGranted(operation: Operation, again: () => void): void {
+    this.#serving.allocation.whenGranted(() => this.#operations.has(operation.key) && again());
   }
 
   /** Parts of 4 KiB blocks are merged under the range's lock; the entry carries whole blocks. */
   #mergeAndWrite(range: BlockRange, message: Write, operation: Operation): void {
     this.#serving.ranges.lock(range, (release) => {
-      void mergeWrite((at) => this.#serving.repair.read(at), range, message).then((merged) => {
-        if (merged === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && this.#mergeAndWrite(range, message, operation));
+      void mergeWrite((at) => this.#serving.repair.read(at), range, message).then(async (merged) => {
+        const again = (): void => this.#mergeAndWrite(range, message, operation);
+        if (merged === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && again());
         else if (merged === "bad") this.answer(operation, this.#refusal(range, message) ?? "medium-error");
-        else this.#assign("write", range, merged.data, merged.checksums, message, operation);
+        else await this.#assignExactly(range, merged, message, operation, again);
         release();
       });
     });
@@ -146,13 +170,14 @@ export class Commands {
    */
   #compareAndWrite(range: BlockRange, message: CompareAndWrite, operation: Operation): void {
     this.#serving.ranges.lock(range, (release) => {
-      void compareAndMerge((at) => this.#serving.repair.read(at), range, message).then((found) => {
+      void compareAndMerge((at) => this.#serving.repair.read(at), range, message).then(async (found) => {
+        const again = (): void => this.#compareAndWrite(range, message, operation);
         const refusal = this.#refusal(range, message);
-        if (found === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && this.#compareAndWrite(range, message, operation));
+        if (found === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && again());
         else if (refusal) this.answer(operation, refusal);
         else if (found === "bad") this.answer(operation, "medium-error");
         else if ("offset" in found) this.#miscompare(operation, found.offset);
-        else this.#serving.assign("write", range, found.data, found.checksums, message, operation);
+        else await this.#assignExactly(range, found, message, operation, again);
         release();
       });
     });
