@@ -21,6 +21,7 @@ import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
 import { observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
+import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
 
 const TICK_MS = 100;
@@ -28,6 +29,8 @@ const TICK_MS = 100;
 const CLOCK_EVERY_MS = 500;
 /** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
 const OBSERVE_EVERY_MS = 1000;
+/** Whether a scrub is due is looked at this often. */
+const SCRUB_LOOK_EVERY_MS = 1000;
 const FORGET_GATEWAYS_EVERY_MS = 10_000;
 /** Said to callers while the drive is in alarm (R14). */
 const NOT_OBEYING = "this drive does not obey the cluster store as it is: it may have been restored";
@@ -57,6 +60,7 @@ export class StorageNode {
   readonly #registration: Registration;
   readonly #host: GroupHost;
   readonly #space: Space;
+  readonly scrubber: Scrubber;
   readonly #lone: LoneSurvivor;
   readonly #standing: Standing;
   /** What was found bad on the drives of the groups that this process serves (R25). */
@@ -90,6 +94,7 @@ export class StorageNode {
       damage: [...this.damage.counts],
     }), (why) => this.#refusedHere(why));
     this.#space = new Space(options.drive);
+    this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
@@ -125,6 +130,7 @@ export class StorageNode {
     every(BEACON_MS, () => this.#sendBeacons());
     every(CLOCK_EVERY_MS, () => this.#gateways.tellClock(this.#accepted));
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
+    every(SCRUB_LOOK_EVERY_MS, () => this.scrubber.tick());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#gateways.forget(this.#options.drive.images.values(), (gateway) => map.upGateways.has(gateway)));
   }
 
