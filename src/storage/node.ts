@@ -92,6 +92,7 @@ export class StorageNode {
       usedBytes: drive.space().usedBytes,
       groups: observeGroups(drive, options.map, this.#groups),
       damage: [...this.damage.counts],
+      ...(this.scrubber.running && { scrub: this.scrubber.running }),
     }), (why) => this.#refusedHere(why));
     this.#space = new Space(options.drive);
     this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
