@@ -1,3 +1,4 @@
+import { Arrival, ARRIVAL_TICK_MS, ArrivalClock } from "../base/arrival.ts";
 import { assert } from "../base/assert.ts";
 import type { DriveId, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import type { ClusterMap } from "../cluster/map.ts";
@@ -8,12 +9,15 @@ import type { Dialer } from "../wire/dialer.ts";
 import type { Done, ReadDone } from "../wire/messages.ts";
 import { Alone, SILENT_DRIVE_MS } from "./alone.ts";
 import { verifyBlocks } from "./blocks.ts";
+<<<<<<< HEAD
 import { CommandQueue } from "./command-queue.ts";
 import { Command, COMMAND_DEADLINE_MS, type CommandKind } from "./command.ts";
+=======
+import { Command, type Answer, type CommandKind } from "./command.ts";
+>>>>>>> main
 import { Link } from "./link.ts";
 import { OperationList, PAUSE_MS_MAX, PAUSE_MS_MIN, Piece } from "./piece.ts";
 import { RemoteVolume } from "./remote-volume.ts";
-import { ArrivalClock } from "./stamp.ts";
 import type { Volume, VolumeError, VolumeResult } from "./volume.ts";
 
 /** Pieces under way at once; more would only lengthen the drives' queues. */
@@ -46,10 +50,18 @@ export class Gateway {
   readonly #pieces: Piece[] = [];
   readonly #free: Piece[] = [];
   readonly #operations = new OperationList();
+<<<<<<< HEAD
   readonly #arrivals: ArrivalClock;
   /** Commands not wholly cut yet, in order of arrival. */
   readonly #waiting = new CommandQueue();
+=======
+  /** Commands not wholly cut yet, in order of arrival, from #waitingHead on. */
+  #waiting: (Command | null)[] = [];
+  #waitingHead = 0;
+>>>>>>> main
   #bytes = 0;
+  readonly #arrivals: ArrivalClock;
+  #tick: Timer;
   #pumping = false;
   #closed = false;
   #sweep: Timer;
@@ -65,7 +77,8 @@ export class Gateway {
     this.dialer = dialer;
     this.instance = instance;
     this.#map = map;
-    this.#arrivals = new ArrivalClock(SWEEP_MS, platform.clock.nowMs());
+    this.#arrivals = new ArrivalClock(platform.clock.nowMs());
+    this.#tick = platform.clock.timer(ARRIVAL_TICK_MS, () => this.#ticked());
     this.#sweep = platform.clock.timer(SWEEP_MS, () => this.#swept());
   }
 
@@ -83,15 +96,15 @@ export class Gateway {
   }
 
   /** For `RemoteVolume`: begins a command on a range that is not empty. */
-  start(kind: CommandKind, id: VolumeId, lba: number, lbaCount: number, data: Buffer | null): Promise<VolumeResult<Buffer | null>> {
+  start(kind: CommandKind, id: VolumeId, lba: number, lbaCount: number, data: Buffer | null, arrival: Arrival | null): Promise<VolumeResult<Answer>> {
     const record = this.#map.volumes.get(id);
     if (!record) return Promise.resolve({ ok: false, error: "deleted" });
     if (this.#closed || this.#waiting.length >= WAITING_MAX) return Promise.resolve({ ok: false, error: "unavailable" });
     if (kind !== "read" && (this.#map.mode || this.#alone.readOnly(this.platform.clock.nowMs()))) return Promise.resolve({ ok: false, error: "read-only" });
     const startMs = this.platform.clock.nowMs();
     return new Promise((resolve) => {
-      const times = { receivedMs: this.#arrivals.receivedMs(startMs), startMs };
-      this.#waiting.push(new Command(kind, { volume: id, lineage: record.lineage, factor: record.factor }, { lba, lbaCount, data }, times, resolve));
+      const at = { arrival: arrival ?? new Arrival(this.#arrivals.receivedMs), startMs };
+      this.#waiting.push(new Command(kind, { volume: id, lineage: record.lineage, factor: record.factor }, { lba, lbaCount, data }, at, resolve));
       this.#pump();
     });
   }
@@ -140,6 +153,7 @@ export class Gateway {
     if (this.#closed) return;
     this.#closed = true;
     this.#sweep.cancel();
+    this.#tick.cancel();
     this.#retry?.cancel();
     for (const piece of this.#pieces) if (piece.state !== "free") this.#finishPiece(piece, "unavailable");
     for (const command of this.#waiting) command.finish("unavailable");
@@ -154,7 +168,16 @@ export class Gateway {
   #pump(): void {
     if (this.#pumping || this.#closed) return;
     this.#pumping = true;
+<<<<<<< HEAD
     for (let command = this.#waiting.first; command; command = this.#waiting.first) {
+=======
+    while (this.#waitingHead < this.#waiting.length) {
+      const command = this.#waiting[this.#waitingHead] as Command;
+      if (command.arrival.cancelled && !command.cut) {
+        command.error ??= "unavailable";
+        if (command.outstanding === 0) command.finish(null);
+      }
+>>>>>>> main
       if (command.cut || command.resolved) {
         this.#waiting.shift();
         continue;
@@ -182,6 +205,7 @@ export class Gateway {
   #route(piece: Piece): void {
     const { command } = piece;
     if (!this.#map.volumes.has(command.volume)) return this.#finishPiece(piece, "deleted");
+    if (command.arrival.cancelled) return this.#finishPiece(piece, "unavailable");
     const pool = this.#map.pools.get(command.factor);
     if (!pool) return this.#pause(piece);
     piece.group = groupOf(command.factor, pool.groupCount, command.lineage, piece.extent);
@@ -206,6 +230,11 @@ export class Gateway {
   }
 
   #pause(piece: Piece): void {
+    // R15: its host may have gone on elsewhere; what was sent is not sent again.
+    if (piece.command.arrival.cancelled) {
+      piece.enter("paused");
+      return this.#finishPiece(piece, "unavailable");
+    }
     piece.enter("paused");
     piece.retryAtMs = this.platform.clock.nowMs() + piece.pauseMs;
     piece.pauseMs = Math.min(piece.pauseMs * 2, PAUSE_MS_MAX);
@@ -222,6 +251,9 @@ export class Gateway {
         return this.#pause(piece);
       case "corrupt-frame":
         return this.#corrupt(piece, "unavailable");
+      case "miscompare":
+        piece.command.differsAt = (reply.type === "done" ? reply.offset : undefined) ?? 0;
+        return this.#finishPiece(piece, null);
       case "late":
         // Never stamped anew here: to the host it is BUSY, and what it sends then is a new command (R15).
         return this.#finishPiece(piece, "unavailable");
@@ -372,9 +404,13 @@ export class Gateway {
     if (nextMs < Infinity) this.#armRetry(nextMs);
   }
 
+  #ticked(): void {
+    this.#arrivals.tick(this.platform.clock.nowMs());
+    this.#tick = this.platform.clock.timer(ARRIVAL_TICK_MS, () => this.#ticked());
+  }
+
   #swept(): void {
     const nowMs = this.platform.clock.nowMs();
-    this.#arrivals.tick(nowMs);
     this.#sweep = this.platform.clock.timer(SWEEP_MS, () => this.#swept());
     // Those that wait come first: room that comes free must not go to a command whose time is up.
     for (const command of this.#waiting) {
@@ -384,6 +420,9 @@ export class Gateway {
     if (this.#map.mode && nowMs - this.#readOnlySinceMs > SENT_WHEN_READ_ONLY_MS) this.#refuse(true);
     if (this.#alone.active) this.#leaveSilent(nowMs);
     for (const piece of this.#pieces) {
+      // R15: what waits to be sent for a host that is gone is dropped.
+      const dropped = piece.state !== "free" && piece.state !== "sent" && piece.command.arrival.cancelled;
+      if (dropped) this.#finishPiece(piece, "unavailable");
       if (piece.state === "free" || nowMs < piece.command.deadlineMs) continue;
       piece.command.finish("unavailable");
       this.#finishPiece(piece, "unavailable");
