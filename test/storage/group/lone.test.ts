@@ -251,10 +251,9 @@ describe("R24: a copy whose other members are said to be lost", () => {
     stage.cluster.kill("a");
     stage.until(() => stage.image("b").config?.members.length === 1 && stage.cluster.group("b", stage.group)?.state !== "serving");
     stage.cluster.hang("b");
-    const results = new Set([ask(stage, "b", "unmap", 8).answer?.result]);
+    expect(ask(stage, "b", "unmap", 8).answer?.result).toBe("not-primary");
     stage.cluster.unhang("b");
-    while (!results.has("done")) results.add(ask(stage, "b", "unmap", 8).answer?.result);
-    expect([...results]).toEqual(["not-primary", "done"]);
+    stage.write(stage.place(8));
   });
 
   test("is not read when it is no member any more", () => {
