@@ -1,6 +1,8 @@
 import type { DriveId } from "../base/ids.ts";
+import type { ClusterMap } from "../cluster/map.ts";
 import type { GroupConfig } from "../cluster/schema.ts";
 import type { CommandKind } from "./command.ts";
+import type { Piece } from "./piece.ts";
 import type { VolumeError } from "./volume.ts";
 
 /** After a drive has said that it takes no writes, others are refused without asking for so long. */
@@ -39,4 +41,11 @@ export class Alone {
     if (!this.readOnly(nowMs)) return null;
     return { error: kind === "read" ? "not-ready" : "read-only" };
   }
+}
+
+/** What a piece is answered at once while the cluster is read-only; null: it goes its way. */
+export function refusalOf(map: ClusterMap, { command, group }: Piece): VolumeError | null {
+  if (!map.mode) return null;
+  if (command.kind !== "read") return "read-only";
+  return map.unservedGroups.has(group) ? "not-ready" : null;
 }

@@ -29,6 +29,14 @@ export class CommandQueue {
     this.#commands.length = 0;
     this.#head = 0;
   }
+  /** The cluster is read-only: what is cut already is answered when its pieces are. */
+  refuseWrites(): void {
+    for (const command of this) {
+      if (command.kind === "read") continue;
+      if (command.outstanding === 0) command.finish("read-only");
+      else command.error ??= "read-only";
+    }
+  }
   *[Symbol.iterator](): Iterator<Command> {
     for (let at = this.#head; at < this.#commands.length; at += 1) yield this.#commands[at] as Command;
   }

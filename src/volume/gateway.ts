@@ -7,16 +7,13 @@ import { parseGroupName } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { Dialer } from "../wire/dialer.ts";
 import type { Done, ReadDone } from "../wire/messages.ts";
-import { Alone, SILENT_DRIVE_MS } from "./alone.ts";
+import { Alone, refusalOf, SILENT_DRIVE_MS } from "./alone.ts";
 import { verifyBlocks } from "./blocks.ts";
-<<<<<<< HEAD
 import { CommandQueue } from "./command-queue.ts";
-import { Command, COMMAND_DEADLINE_MS, type CommandKind } from "./command.ts";
-=======
-import { Command, type Answer, type CommandKind } from "./command.ts";
->>>>>>> main
+import { Command, COMMAND_DEADLINE_MS, type Answer, type CommandKind } from "./command.ts";
 import { Link } from "./link.ts";
 import { OperationList, PAUSE_MS_MAX, PAUSE_MS_MIN, Piece } from "./piece.ts";
+import { RetryTimer } from "./retry-timer.ts";
 import { RemoteVolume } from "./remote-volume.ts";
 import type { Volume, VolumeError, VolumeResult } from "./volume.ts";
 
@@ -50,23 +47,15 @@ export class Gateway {
   readonly #pieces: Piece[] = [];
   readonly #free: Piece[] = [];
   readonly #operations = new OperationList();
-<<<<<<< HEAD
-  readonly #arrivals: ArrivalClock;
   /** Commands not wholly cut yet, in order of arrival. */
   readonly #waiting = new CommandQueue();
-=======
-  /** Commands not wholly cut yet, in order of arrival, from #waitingHead on. */
-  #waiting: (Command | null)[] = [];
-  #waitingHead = 0;
->>>>>>> main
   #bytes = 0;
   readonly #arrivals: ArrivalClock;
   #tick: Timer;
   #pumping = false;
   #closed = false;
   #sweep: Timer;
-  #retry: Timer | null = null;
-  #retryAtMs = Infinity;
+  readonly #retry: RetryTimer;
   #readOnlySinceMs = 0;
   readonly #alone = new Alone();
 
@@ -77,6 +66,7 @@ export class Gateway {
     this.dialer = dialer;
     this.instance = instance;
     this.#map = map;
+    this.#retry = new RetryTimer(platform.clock, (nowMs) => this.#retryDue(nowMs));
     this.#arrivals = new ArrivalClock(platform.clock.nowMs());
     this.#tick = platform.clock.timer(ARRIVAL_TICK_MS, () => this.#ticked());
     this.#sweep = platform.clock.timer(SWEEP_MS, () => this.#swept());
@@ -154,7 +144,7 @@ export class Gateway {
     this.#closed = true;
     this.#sweep.cancel();
     this.#tick.cancel();
-    this.#retry?.cancel();
+    this.#retry.close();
     for (const piece of this.#pieces) if (piece.state !== "free") this.#finishPiece(piece, "unavailable");
     for (const command of this.#waiting) command.finish("unavailable");
     this.#waiting.clear();
@@ -168,16 +158,11 @@ export class Gateway {
   #pump(): void {
     if (this.#pumping || this.#closed) return;
     this.#pumping = true;
-<<<<<<< HEAD
     for (let command = this.#waiting.first; command; command = this.#waiting.first) {
-=======
-    while (this.#waitingHead < this.#waiting.length) {
-      const command = this.#waiting[this.#waitingHead] as Command;
       if (command.arrival.cancelled && !command.cut) {
         command.error ??= "unavailable";
         if (command.outstanding === 0) command.finish(null);
       }
->>>>>>> main
       if (command.cut || command.resolved) {
         this.#waiting.shift();
         continue;
@@ -209,7 +194,7 @@ export class Gateway {
     const pool = this.#map.pools.get(command.factor);
     if (!pool) return this.#pause(piece);
     piece.group = groupOf(command.factor, pool.groupCount, command.lineage, piece.extent);
-    const refusal = this.#refusal(piece);
+    const refusal = refusalOf(this.#map, piece);
     if (refusal) return this.#finishPiece(piece, refusal);
     const config = this.#map.groups.get(piece.group)?.config;
     let drive = config && this.#map.drives.get(config.primary);
@@ -224,6 +209,11 @@ export class Gateway {
     link.submit(piece);
   }
 
+  #routeAnew(piece: Piece, from: Link): void {
+    from.release(piece);
+    piece.enter("paused");
+    this.#routeAtOnce(piece);
+  }
   #routeAtOnce(piece: Piece): void {
     piece.pauseMs = PAUSE_MS_MIN;
     this.#route(piece);
@@ -238,7 +228,7 @@ export class Gateway {
     piece.enter("paused");
     piece.retryAtMs = this.platform.clock.nowMs() + piece.pauseMs;
     piece.pauseMs = Math.min(piece.pauseMs * 2, PAUSE_MS_MAX);
-    this.#armRetry(piece.retryAtMs);
+    this.#retry.arm(piece.retryAtMs);
   }
 
   /** From a link: the reply. Exhaustive over what a primary may say. */
@@ -304,23 +294,12 @@ export class Gateway {
 
   // ---- read-only ----
 
-  /** What a piece of this group is answered at once while the cluster is read-only; null: it goes its way. */
-  #refusal({ command, group }: Piece): VolumeError | null {
-    if (!this.#map.mode) return null;
-    if (command.kind !== "read") return "read-only";
-    return this.#map.unservedGroups.has(group) ? "not-ready" : null;
-  }
-
   /** The cluster has become read-only, or what survives has changed: those that wait already are answered too. */
   #modeChanged(): void {
     if (!this.#map.mode) return;
     this.#readOnlySinceMs = this.platform.clock.nowMs();
     this.#refuse(false);
-    for (const command of this.#waiting) {
-      if (command.kind === "read") continue;
-      if (command.outstanding === 0) command.finish("read-only");
-      else command.error ??= "read-only";
-    }
+    this.#waiting.refuseWrites();
     this.#pump();
   }
 
@@ -328,7 +307,7 @@ export class Gateway {
   #refuse(sentToo: boolean): void {
     for (const piece of this.#pieces) {
       if (piece.state === "free") continue;
-      const refusal = this.#refusal(piece);
+      const refusal = refusalOf(this.#map, piece);
       if (refusal && (sentToo || piece.state !== "sent" || this.#map.unservedGroups.has(piece.group))) this.#finishPiece(piece, refusal);
     }
   }
@@ -339,15 +318,10 @@ export class Gateway {
       if (link.silentSince(nowMs - SILENT_DRIVE_MS)) link.close("it has not answered while the cluster store is silent");
       link.lookAgain(nowMs - SILENT_DRIVE_MS);
     }
-    const readOnly = this.#alone.readOnly(nowMs);
     for (const piece of this.#pieces) {
       if (piece.state === "free") continue;
-      if (readOnly && piece.command.kind !== "read") this.#finishPiece(piece, "read-only");
-      else if (piece.state === "pending" && piece.link?.failing) {
-        piece.link.release(piece);
-        piece.enter("paused");
-        this.#route(piece);
-      }
+      if (this.#alone.readOnly(nowMs) && piece.command.kind !== "read") this.#finishPiece(piece, "read-only");
+      else if (piece.state === "pending" && piece.link?.failing) this.#routeAnew(piece, piece.link);
     }
   }
 
@@ -361,9 +335,7 @@ export class Gateway {
       if (config) link.outdated(config.primaryInstance);
       return;
     }
-    link.release(piece);
-    piece.enter("paused");
-    this.#routeAtOnce(piece);
+    this.#routeAnew(piece, link);
   }
 
   #driveChanged(id: DriveId, changed: Set<DriveId>): void {
@@ -383,25 +355,15 @@ export class Gateway {
 
   // ---- time ----
 
-  #armRetry(atMs: number): void {
-    if (atMs >= this.#retryAtMs || this.#closed) return;
-    this.#retry?.cancel();
-    this.#retryAtMs = atMs;
-    // Never sooner than the shortest pause: one timer serves all that become due about then.
-    this.#retry = this.platform.clock.timer(Math.max(atMs - this.platform.clock.nowMs(), 1), () => this.#retryDue());
-  }
-
-  #retryDue(): void {
-    this.#retry = null;
-    this.#retryAtMs = Infinity;
-    const nowMs = this.platform.clock.nowMs();
+  /** Routes what is due; returns when the next is. */
+  #retryDue(nowMs: number): number {
     let nextMs = Infinity;
     for (const piece of this.#pieces) {
       if (piece.state !== "paused") continue;
       if (piece.retryAtMs <= nowMs) this.#route(piece);
       else nextMs = Math.min(nextMs, piece.retryAtMs);
     }
-    if (nextMs < Infinity) this.#armRetry(nextMs);
+    return nextMs;
   }
 
   #ticked(): void {
@@ -435,4 +397,3 @@ export class Gateway {
     }
   }
 }
-
