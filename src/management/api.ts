@@ -153,5 +153,6 @@ export type ProblemCode =
   | "busy"
   | "not-ready"
   | "store-unavailable"
+  | "portals-silent"
   | "outcome-unknown"
   | "bug";

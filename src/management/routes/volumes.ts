@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { assert } from "../../base/assert.ts";
 import type { VolumeId } from "../../base/ids.ts";
 import { capacity, serversWithDrives, usableBytes } from "../../cluster/capacity.ts";
+import { fencePut } from "../../cluster/fence.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import * as schema from "../../cluster/schema.ts";
 import { keys, type PoolRecord, type Tombstone, type VolumeRecord } from "../../cluster/schema.ts";
@@ -11,6 +12,7 @@ import type { ApiApp, ApiContext } from "../app.ts";
 import { audit } from "../audit.ts";
 import { readBody, volumeCreateBody } from "../bodies.ts";
 import { commit, type Change } from "../commit.ts";
+import { allPortals, fenceId } from "../portals.ts";
 import { Problem } from "../problem.ts";
 import { findVolume, noVolume, readMappings, readRecord, readWanted } from "../records.ts";
 
@@ -46,7 +48,14 @@ export function addVolumeRoutes(app: ApiApp, context: ApiContext): void {
   });
 
   app.delete("/api/v1/volumes/:name", async (request) => {
-    const deleted = await commit(store, () => prepareDelete(context, request.req.param("name")));
+    const name = request.req.param("name");
+    // R21: first all portals stop serving it, then it is gone.
+    if (request.req.query("force") === undefined) {
+      const id = fenceId(context);
+      await commit(store, () => prepareFence(context, name, id));
+      await allPortals(context, id, `The volume ${name} is not deleted yet`);
+    }
+    const deleted = await commit(store, () => prepareDelete(context, name));
     audit(context, request.env.remote, "volume deleted", { volume: deleted.name, id: deleted.id });
     return request.json<VolumeAnswer>(volumeAnswer(view.map, deleted));
   });
@@ -100,16 +109,26 @@ async function prepareCreate({ store, platform }: ApiContext, { name, sizeBytes,
   return { transaction, proof: { key: keys.volume(id), value }, result: record, what: `create the volume ${name}` };
 }
 
+/** R21, R26: each portal confirms that it has nothing under way on a volume that is mapped nowhere. */
+async function prepareFence({ store, platform }: ApiContext, name: string, id: number): Promise<Change<null>> {
+  const { volume, revision } = await findVolume(store, name);
+  await checkUnmapped(store, volume);
+  const put = fencePut(id, { what: `delete ${volume.id}`, atMs: platform.clock.wallMs() });
+  return { transaction: { compares: [{ key: keys.volume(volume.id), revision }, { key: put.key, revision: 0 }], puts: [put] }, proof: put, result: null, what: `delete the volume ${name}` };
+}
+
+async function checkUnmapped(store: ApiContext["store"], { id, name }: VolumeRecord): Promise<void> {
+  const mapping = (await readMappings(store)).find((candidate) => candidate.volume === id);
+  if (mapping !== undefined) throw new Problem("in-use", `The volume ${name} is mapped to the host ${mapping.host} as LUN ${mapping.lun}. Unmap it first.`);
+}
+
 /**
  * R21: the tombstone and the end of the volume's record are one transaction. A mapping made meanwhile touches the volume's record, so that
  * the compare on it refuses the deletion.
  */
 async function prepareDelete({ store, platform }: ApiContext, name: string): Promise<Change<VolumeRecord>> {
   const { volume, revision, nameRevision } = await findVolume(store, name);
-  const mapping = (await readMappings(store)).find((candidate) => candidate.volume === volume.id);
-  if (mapping !== undefined) {
-    throw new Problem("in-use", `The volume ${name} is mapped to the host ${mapping.host} as LUN ${mapping.lun}. Unmap it first.`);
-  }
+  await checkUnmapped(store, volume);
   const tombstone: Tombstone = { id: volume.id, name, factor: volume.factor, lineage: volume.lineage, deletedAtMs: platform.clock.wallMs() };
   const value = JSON.stringify(tombstone);
   const transaction: Transaction = {
