@@ -28,6 +28,7 @@ const STOP_MS_MAX = 2000;
 export interface RunningDrive {
   readonly process: SimulatedProcess;
   readonly client: MemoryClient;
+  readonly store: ProcessStore;
   /** null until it is open. */
   drive: LocalDrive | null;
   node: StorageNode | null;
@@ -79,6 +80,7 @@ export interface Resident {
 /** A whole simulated cluster: real StorageNodes on simulated drives, network and store, all from one seed. */
 export class SimulatedCluster {
   readonly options: ClusterOptions;
+  readonly groupIds: readonly GroupId[];
   readonly time = new SimulatedTime();
   readonly chance: Chance;
   readonly network: SimulatedNetwork;
@@ -103,6 +105,7 @@ export class SimulatedCluster {
 
   constructor(options: ClusterOptions) {
     this.options = options;
+    this.groupIds = options.groups.map(({ factor, index }) => groupId(factor, index));
     this.chance = new Chance(options.seed, "cluster");
     this.network = new SimulatedNetwork(this.time, new Chance(options.seed, "network"));
     const store = new Chance(options.seed, "store");
@@ -177,9 +180,6 @@ export class SimulatedCluster {
     const tombstone = { id, name: `v${counter}`, factor: this.options.volumes[counter] ?? 1, lineage: id, deletedAtMs: this.time.nowMs() };
     this.store.apply({ compares: [], puts: [{ key: keys.tombstone(id), value: JSON.stringify(tombstone) }], deletes: [keys.volume(id)] });
   }
-  get groupIds(): GroupId[] {
-    return this.options.groups.map(({ factor, index }) => groupId(factor, index));
-  }
 
   // ---- processes ----
 
@@ -199,7 +199,7 @@ export class SimulatedCluster {
     const client = this.store.client(name);
     const store = new ProcessStore(client, process);
     const map = new ClusterMap();
-    const running: RunningDrive = { process, client, drive: null, node: null };
+    const running: RunningDrive = { process, client, store, drive: null, node: null };
     host.running = running;
     this.note(`start ${name}`);
     const { files } = new SimulatedKernel(medium, this.time, process, new Chance(this.options.seed, `${name}.${host.starts} disk`));
