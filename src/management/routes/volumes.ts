@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { assert } from "../../base/assert.ts";
 import type { VolumeId } from "../../base/ids.ts";
 import { capacity, serversWithDrives, usableBytes } from "../../cluster/capacity.ts";
+import { openRound, restoreWanted, storeReplaced } from "../../cluster/adoption.ts";
 import { fencePut } from "../../cluster/fence.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import * as schema from "../../cluster/schema.ts";
@@ -73,7 +74,7 @@ function checkCluster(map: ClusterMap, ready: boolean, factor: number): void {
 }
 
 /** Reads the store and names the transaction that creates the volume, and its pool when it is the first of its factor. */
-async function prepareCreate({ store, platform }: ApiContext, { name, sizeBytes, factor }: CreateBody): Promise<Change<VolumeRecord>> {
+async function prepareCreate({ store, platform, view }: ApiContext, { name, sizeBytes, factor }: CreateBody): Promise<Change<VolumeRecord>> {
   const [cluster, counter, taken, pool, firstPool] = await Promise.all([
     readRecord(store, keys.cluster, schema.clusterRecord),
     readRecord(store, keys.volumeCounter, v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
@@ -83,6 +84,9 @@ async function prepareCreate({ store, platform }: ApiContext, { name, sizeBytes,
   ]);
   if (taken.found !== null) throw new Problem("name-taken", `There is a volume ${name} already.`);
   if (cluster.value === null || firstPool.value === null) throw new Problem("not-ready", "The cluster is not formed yet.");
+  // R14: the counter of a store that went back has been counted on already; the next incarnation makes its numbers new.
+  const doubted = restoreWanted(view.map) !== null || openRound(cluster.value) !== undefined || storeReplaced(cluster.value, view.map.storeId);
+  if (doubted) throw new Problem("not-ready", "The cluster store was restored from a backup and the drives are still being asked what they hold. Try again when the cluster serves.");
   const next = (counter.value ?? 0) + 1;
   assert(next < 2 ** 32, "a volume's counter stays below 2^32");
   const id = (cluster.value.incarnation * 2 ** 32 + next) as VolumeId;
