@@ -134,6 +134,7 @@ function limited(operations: readonly BlockOperation[]): readonly (BlockOperatio
 /** Bytes that tell what was written, and where. */
 export function stamped(value: number, span: Span): Buffer {
   const data = Buffer.alloc(span.count * SECTOR_BYTES, value & 255);
+  if (value === 0) return data;
   for (let i = 0; i < span.count; i += 1) {
     data.writeDoubleLE(value, i * SECTOR_BYTES);
     data.writeDoubleLE(span.lba + i, i * SECTOR_BYTES + 8);
