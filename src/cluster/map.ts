@@ -29,6 +29,8 @@ export class ClusterMap {
   readonly volumes = new Map<VolumeId, schema.VolumeRecord>();
   readonly volumeIds = new Map<string, VolumeId>();
   readonly tombstones = new Map<VolumeId, schema.Tombstone>();
+  readonly scrubs = new Map<GroupId, schema.ScrubRecord>();
+  scrubWanted: schema.ScrubRecord | null = null;
   readonly hosts = new Map<string, schema.HostRecord>();
   readonly mappings = new Map<string, schema.MappingRecord>();
   /** R14: what drives say that do not obey this store. */
@@ -118,6 +120,11 @@ export class ClusterMap {
         return put(this.volumeIds, rest, value && (Number(JSON.parse(value)) as VolumeId));
       case "tombstone":
         return put(this.tombstones, Number(rest) as VolumeId, value && schema.parseValue(schema.tombstone, key, value));
+      case "scrub":
+        return put(this.scrubs, schema.parseGroupName(rest), value && schema.parseValue(schema.scrubRecord, key, value));
+      case "scrub-wanted":
+        this.scrubWanted = value === null ? null : schema.parseValue(schema.scrubRecord, key, value);
+        return;
       case "host":
         return put(this.hosts, rest, value && schema.parseValue(schema.hostRecord, key, value));
       case "mapping":

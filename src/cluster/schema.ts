@@ -20,6 +20,8 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * volume/<volume>                  | management                               | VolumeRecord
  * volume-name/<name>               | management                               | the volume's id
  * tombstone/<volume>               | management                               | Tombstone (R21)
+ * scrub/<group>                    | its primary                              | ScrubRecord: when it was last looked at (R25)
+ * scrub-wanted                     | management                               | ScrubRecord: whatever was looked at before is due
  * host/<name>                      | management                               | HostRecord
  * iqn/<initiator name>             | management                               | the host's name
  * mapping/<host>/<lun>             | management                               | MappingRecord
@@ -196,6 +198,10 @@ export type VolumeRecord = v.InferOutput<typeof volumeRecord>;
 export const tombstone = v.object({ id: volumeId, name: v.string(), factor: v.picklist([1, 2]), lineage: volumeId, deletedAtMs: v.number() });
 export type Tombstone = v.InferOutput<typeof tombstone>;
 
+/** Wall-clock times, milliseconds since 1970; 0 = never. A deep scrub is a light one, too. */
+export const scrubRecord = v.object({ lightAtMs: count, deepAtMs: count });
+export type ScrubRecord = v.InferOutput<typeof scrubRecord>;
+
 export const hostRecord = v.object({
   name: v.string(),
   iqns: v.array(v.string()),
@@ -235,6 +241,8 @@ export const keys = {
   volume: (id: VolumeId) => `volume/${id}`,
   volumeName: (name: string) => `volume-name/${name}`,
   tombstone: (id: VolumeId) => `tombstone/${id}`,
+  scrub: (id: GroupId) => `scrub/${groupName(id)}`,
+  scrubWanted: "scrub-wanted",
   host: (name: string) => `host/${name}`,
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,

@@ -19,6 +19,7 @@ import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
 import { observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
+import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
 
 const TICK_MS = 100;
@@ -26,6 +27,8 @@ const TICK_MS = 100;
 const GATEWAY_REMEMBERED_MS = 60_000;
 /** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
 const OBSERVE_EVERY_MS = 1000;
+/** Whether a scrub is due is looked at this often. */
+const SCRUB_LOOK_EVERY_MS = 1000;
 const FORGET_GATEWAYS_EVERY_MS = 10_000;
 /** Said to callers while the drive is in alarm (R14). */
 const NOT_OBEYING = "this drive does not obey the cluster store as it is: it may have been restored";
@@ -54,6 +57,7 @@ export class StorageNode {
   readonly #registration: Registration;
   readonly #host: GroupHost;
   readonly #space: Space;
+  readonly scrubber: Scrubber;
   readonly #lone: LoneSurvivor;
   readonly #standing: Standing;
   /** What was found bad on the drives of the groups that this process serves (R25). */
@@ -85,6 +89,7 @@ export class StorageNode {
       damage: [...this.damage.counts],
     }), (why) => this.#refusedHere(why));
     this.#space = new Space(options.drive);
+    this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
@@ -119,6 +124,7 @@ export class StorageNode {
     });
     every(BEACON_MS, () => this.#sendBeacons());
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
+    every(SCRUB_LOOK_EVERY_MS, () => this.scrubber.tick());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
   }
 

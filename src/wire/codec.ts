@@ -74,7 +74,7 @@ export function writeHead(w: Writer, message: Message): void {
       writeBlocks(w, message);
       break;
     case "inspect":
-      writeInterval(w, message);
+      writeInterval(w, { after: message.from, through: message.through });
       break;
     case "inspected":
       w.list(message.extents, (x, extent) => {
@@ -211,8 +211,10 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       if (content ? badBlocks.length > 0 : data.length > 0) throw new FormatError("bad blocks with content, or content where there is none");
       return { ...common, type, content, badBlocks, ...readBlocks(r, data, content) };
     }
-    case "inspect":
-      return { ...common, type, ...readInterval(r) };
+    case "inspect": {
+      const { after, through } = readInterval(r);
+      return { ...common, type, from: after, through };
+    }
     case "inspected":
       return { ...common, type, extents: r.list(EXTENTS_MAX, (x) => ({ ...readExtent(x), known: x.u8() !== 0 })) };
     case "park":

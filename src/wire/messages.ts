@@ -134,7 +134,8 @@ export interface CaughtUp extends Common {
 /** Which extents of an interval, as in a manifest, are there at this place of the stream. */
 export interface Inspect extends Common {
   readonly type: "inspect";
-  readonly after: ExtentKey | null;
+  /** First and last key, both included; null = open end. */
+  readonly from: ExtentKey | null;
   readonly through: ExtentKey | null;
 }
 export interface Inspected extends Common {

@@ -25,9 +25,9 @@ export class PowerDomain {
   }
 
   /** Makes `directory` the root of an XFS. */
-  async mount(directory: string): Promise<void> {
+  async mount(directory: string, bytes = IMAGE_BYTES): Promise<void> {
     const image = join(this.#images, `${this.#mounts.length}.img`);
-    await must("truncate", "-s", String(IMAGE_BYTES), image);
+    await must("truncate", "-s", String(bytes), image);
     await must("mkfs.xfs", "-q", image);
     await mkdir(directory, { recursive: true });
     await must("mount", "-o", "loop", image, directory);

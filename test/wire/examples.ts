@@ -39,7 +39,7 @@ export const EXAMPLES: { readonly [T in Message["type"]]: Extract<Message, { typ
   "stale-epoch": { ...common, type: "stale-epoch", config },
   beacon: { ...common, type: "beacon", number: 77, groups: [{ group: common.group, epoch: common.epoch, committed: id(6, 13) }] },
   "beacon-ok": { ...common, type: "beacon-ok", number: 77, credits: { limit: 5, settled: 3 }, groups: [{ group: common.group, epoch: common.epoch }] },
-  inspect: { ...common, type: "inspect", after: key, through: null },
+  inspect: { ...common, type: "inspect", from: key, through: null },
   inspected: { ...common, type: "inspected", extents: [{ key, version: id(6, 12), digest: 0x1122334455667788n, known: true }] },
   park: { ...common, type: "park", range, why: "copies differ" },
   read: { ...common, type: "read", range },

@@ -7,6 +7,7 @@ import type { Adopt, CatchUp, CaughtUp, Channel, Copy, Fence, Fetch, Manifest, M
 import type { ReplicaImage } from "../drive/image.ts";
 import { entryIntact } from "./checked.ts";
 import type { GroupHost } from "./host.ts";
+import { inspect } from "./scrub.ts";
 import { lastOf, Learner } from "./learner.ts";
 import { Settling } from "./settling.ts";
 
@@ -138,6 +139,11 @@ export class Replica {
         return this.#adopt(channel, message);
       case "fetch":
         return this.#fetch(channel, message);
+      case "inspect": {
+        const { group, epoch, tag } = message;
+        const { drive, extentsOf, send } = this.#host;
+        return void inspect(extentsOf(this.#group), message, (key) => drive.describe(key)).then((extents) => send(channel, { type: "inspected", group, epoch, tag, extents }));
+      }
       case "park":
         return void this.#host.drive.park(this.#group, message.range, message.why, []).then(() => this.#settled(channel, message));
       default:
