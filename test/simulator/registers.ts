@@ -121,13 +121,17 @@ function distinctSectors(operations: readonly BlockOperation[]): number[] {
   return [...borders].sort((a, b) => a - b);
 }
 
-/** R15, I6: until when what was not answered may have been assigned, which is when it takes effect in the order of the log. */
+/**
+ * R15, I6: until when a change may have been assigned, which is when it takes effect in the order of the log. What is answered later
+ * than that must have been assigned before, too: to be old and yet undo another write that was acknowledged is what R15 forbids.
+ */
 function limited(operations: readonly BlockOperation[]): readonly (BlockOperation & { readonly latestMs?: number })[] {
   const ackedMs = operations.filter(({ kind, toMs, miscompared }) => kind !== "read" && toMs !== Infinity && !miscompared).map(({ toMs }) => toMs).sort((a, b) => a - b);
   return operations.map((operation) => {
-    if (operation.toMs !== Infinity) return operation;
+    if (operation.kind === "read" || operation.miscompared) return operation;
     const ackMs = ackedMs.find((atMs) => atMs > operation.fromMs) ?? Infinity;
-    return { ...operation, latestMs: Math.min(Math.max(ackMs, operation.fromMs + ORDINARY_MS), operation.fromMs + OLDEST_MS) };
+    const latestMs = Math.min(Math.max(ackMs, operation.fromMs + ORDINARY_MS), operation.fromMs + OLDEST_MS);
+    return operation.toMs === Infinity ? { ...operation, latestMs } : { ...operation, toMs: Math.min(operation.toMs, latestMs) };
   });
 }
 
