@@ -28,6 +28,7 @@ export class World {
   /** Users of the volume that is to be deleted. */
   readonly doomed: readonly Host[];
   readonly slots: readonly Slot[];
+  readonly registers = new Registers();
 
   constructor(seed: number, shape: Shape, verbose: boolean) {
     this.seed = seed;
