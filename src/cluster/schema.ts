@@ -95,6 +95,8 @@ export type WaitReason = v.InferOutput<typeof waitReason>;
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** The pass that is under way: its group, and extents looked at. */
+  scrub: v.optional(v.object({ group: count, kind: v.picklist(["light", "deep"]), checkedExtents: count })),
   /** R25: blocks that this process, as primary, has found bad on the drives of its groups since it started. */
   damage: v.optional(v.array(v.object({ drive: driveId, repaired: count, lost: count, differs: count }))),
   groups: v.array(

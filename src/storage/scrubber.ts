@@ -10,6 +10,8 @@ const DAY_MS = 24 * 3600 * 1000;
 const EVERY_MS: Record<ScrubKind, number> = { light: DAY_MS, deep: 7 * DAY_MS };
 /** A pass that was given up begins anew no sooner. */
 const AGAIN_MS = 30_000;
+/** Within this the watch shows that a pass was completed. */
+const SEEN_MS = 3000;
 
 export interface ScrubWorld {
   readonly map: ClusterMap;
@@ -73,14 +75,16 @@ export class Scrubber {
     this.#running = { group: group.id, scrub };
     this.#waiting.set(group.id, clock.nowMs() + AGAIN_MS);
     this.#world.changed();
-    const atMs = clock.wallMs();
+    // Whoever asked may have a clock that is ahead of this one.
+    const atMs = Math.max(Math.floor(clock.wallMs()), map.scrubWanted?.lightAtMs ?? 0);
     const isDone = await scrub.run().catch((error: unknown) => {
       log.error("a scrub ended by a bug", { group: groupName(group.id), error });
       return false;
     });
     if (isDone) {
+      this.#waiting.set(group.id, clock.nowMs() + SEEN_MS);
       const before = map.scrubs.get(group.id);
-      const deepAtMs = scrub.kind === "deep" ? atMs : (before?.deepAtMs ?? this.#startedMs);
+      const deepAtMs = scrub.kind === "deep" ? atMs : (before?.deepAtMs ?? Math.floor(this.#startedMs));
       const record: ScrubRecord = { lightAtMs: atMs, deepAtMs };
       log.debug("a group was scrubbed", { group: groupName(group.id), kind: scrub.kind, extents: scrub.checked });
       // An unknown outcome costs one more pass at most.

@@ -253,7 +253,7 @@ export class SimulatedCluster {
     const host = this.host(name);
     this.note(`${name} ends with ${reason}: ${detail}`);
     if (host.running === running) this.kill(name);
-    if (reason !== "drive-failed" || !host.medium.hurt) this.fail(`${name}: fatal ${reason}: ${detail}`);
+    if (reason !== "drive-failed" || !host.medium.hurt && host.medium.harms.size === 0) this.fail(`${name}: fatal ${reason}: ${detail}`);
     host.failed = true;
     // Its supervisor has reaped it (R18).
     const { instance, id } = host;

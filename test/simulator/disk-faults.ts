@@ -1,8 +1,10 @@
+import type { GroupId } from "../../src/base/ids.ts";
 import { FileError, type FileErrorCode } from "../../src/platform/platform.ts";
 import { moveDrive, replaceDrive } from "./administrator.ts";
 import type { Chance } from "./chance.ts";
 import type { SimulatedCluster, SimulatedHost } from "./cluster.ts";
 import type { OperationKind } from "./files.ts";
+import { findPages, harmsOf, inflict, isLive, type RotKind } from "./rot.ts";
 
 /** A configuration that was proposed may still come into force this long after it was sent: the slowest store answers by then. */
 const PROPOSED_MS = 8000;
@@ -15,6 +17,8 @@ const FAILURES: readonly { readonly kind: OperationKind; readonly code: FileErro
   { kind: "write", code: "ENOSPC", below: "/extents/" },
   { kind: "names", code: "EIO" },
 ];
+
+const ROTS: readonly RotKind[] = ["rotten block", "rotten block", "unreadable block", "misdirected write", "rotten journal", "rotten checkpoint", "rotten superblock"];
 
 /**
  * Faults of disks. What they take must never be the last copy, since no software could bring that back: a drive is hurt only
@@ -38,16 +42,32 @@ export class DiskFaults {
       if (transaction.puts?.some(({ key }) => key.startsWith("pg/"))) this.#proposedMs.set(client, cluster.time.nowMs());
       return fate(transaction, client);
     };
+    this.#watchConfigs();
   }
 
+
+  #watchConfigs(): void {
+    const { store } = this.#cluster;
+    const apply = store.apply.bind(store);
+    store.apply = (transaction) => {
+      const outcome = apply(transaction);
+      if (transaction.puts?.some(({ key }) => key.startsWith("pg/"))) this.#spare();
+      return outcome;
+    };
+  }
   /** One fault of some drive. */
   strike(name: string): void {
     const chance = this.#chance;
     const kind = chance.float();
-    if (kind < 0.4) this.#fail(name);
-    else if (kind < 0.6) this.#slow(name);
-    else if (kind < 0.8) this.#leave(name);
-    else this.#move(name);
+    if (kind < 0.2) this.#fail(name);
+    else if (kind < 0.3) this.#slow(name);
+    else if (kind < 0.4) this.#leave(name);
+    else if (kind < 0.5) this.#move(name);
+    else {
+      const rot = chance.pick(ROTS);
+      // Most drives may not be hurt at most times.
+      chance.shuffled([...this.#cluster.hosts.keys()]).some((other) => this.#rot(other, rot));
+    }
   }
   /** Everything that lasts ends, and failed drives are replaced. */
   heal(): void {
@@ -61,19 +81,21 @@ export class DiskFaults {
   }
 
   /** Another member of each of the drive's groups is well, and stays a member whatever is under way. */
-  #expendable(host: SimulatedHost): boolean {
+  #expendable(host: SimulatedHost, only: GroupId | null = null): boolean {
+    const now = this.#cluster.time.nowMs();
+    return now - (this.#proposedMs.get(this.#cluster.nameOf(host.id)) ?? -Infinity) >= PROPOSED_MS && this.#hasOther(host, only);
+  }
+  #hasOther(host: SimulatedHost, only: GroupId | null): boolean {
     const cluster = this.#cluster;
-    const now = cluster.time.nowMs();
     return cluster.groupIds.every((group) => {
       const { members } = cluster.config(group);
-      if (!members.includes(host.id)) return true;
-      if (now - (this.#proposedMs.get(cluster.nameOf(host.id)) ?? -Infinity) < PROPOSED_MS) return false;
+      if ((only !== null && only !== group) || !members.includes(host.id)) return true;
       return members.some((id) => id !== host.id && this.#isWell(cluster.host(cluster.nameOf(id)), group));
     });
   }
   #isWell(host: SimulatedHost, group: number): boolean {
     const image = host.images.get(group as never);
-    return !host.failed && !host.medium.hurt && image !== undefined && !image.damaged && !image.incomplete;
+    return !host.failed && !host.medium.hurt && harmsOf(host, group as never).length === 0 && image !== undefined && !image.damaged && !image.incomplete;
   }
 
   #fail(name: string): void {
@@ -95,6 +117,26 @@ export class DiskFaults {
       if (host.failed && this.#cluster.hosts.get(name) === host) replaceDrive(this.#cluster, name);
     };
     if (this.#chance.happens(0.6)) this.#cluster.time.timer(this.#chance.between(1000, 20_000), again);
+  }
+  /** False when that drive cannot be hurt so now. */
+  #rot(name: string, kind: RotKind): boolean {
+    const cluster = this.#cluster;
+    const host = cluster.host(name);
+    const harms = host.failed ? null : findPages(cluster, name, kind, this.#chance);
+    if (!harms || !harms.every(({ group }) => this.#expendable(host, group))) return false;
+    this.#count(kind);
+    for (const { path, page } of harms) cluster.note(`${kind}: page ${page} of ${name}'s ${path}`);
+    inflict(host, kind, harms, this.#chance);
+    return true;
+  }
+  /** A group goes on with fewer members: what only a hurt page held by now is as it was. */
+  #spare(): void {
+    for (const [name, host] of this.#cluster.hosts)
+      for (const harm of host.medium.harms) {
+        if (!isLive(host, harm) || this.#hasOther(host, harm.group)) continue;
+        this.#cluster.note(`page ${harm.page} of ${name}'s ${harm.path} is well again: it is the last copy`);
+        harm.inode.healPage(harm.page);
+      }
   }
   #slow(name: string): void {
     const { medium } = this.#cluster.host(name);

@@ -8,6 +8,7 @@ import type { Chance } from "./chance.ts";
 import { Disk } from "./disk.ts";
 import { DiskFiles, type Kernel, type Operation, type OperationKind } from "./files.ts";
 import type { SimulatedProcess } from "./process.ts";
+import type { Harm } from "./rot.ts";
 import type { SimulatedTime } from "./time.ts";
 
 /** Where each simulated drive lies on its own disk. */
@@ -34,6 +35,8 @@ export class DriveMedium {
   fault: (operation: Operation<unknown>) => FileError | null = () => null;
   /** True once something was done to it that may end its process with drive-failed. */
   hurt = false;
+  /** Pages that rot, until something is written there. */
+  readonly harms = new Set<Harm>();
   /** Operations take this many times as long. */
   slowness = 1;
   readonly begun = new Set<Begun>();
