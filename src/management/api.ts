@@ -182,5 +182,6 @@ export type ProblemCode =
   | "busy"
   | "not-ready"
   | "store-unavailable"
+  | "portals-silent"
   | "outcome-unknown"
   | "bug";
