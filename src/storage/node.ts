@@ -12,8 +12,10 @@ import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
 import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
+import { Acknowledgements } from "./group/late.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
+import { Gateways } from "./gateways.ts";
 import { Links } from "./links.ts";
 import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
@@ -23,8 +25,8 @@ import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
 
 const TICK_MS = 100;
-/** R16: answers to a gateway's operations are kept this long after it was last seen alive; it gives up on commands earlier. */
-const GATEWAY_REMEMBERED_MS = 60_000;
+/** R15: gateways that ask nothing for a while hear the clock this often, so that their bounds stay close. */
+const CLOCK_EVERY_MS = 500;
 /** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
 const OBSERVE_EVERY_MS = 1000;
 /** Whether a scrub is due is looked at this often. */
@@ -53,6 +55,7 @@ export class StorageNode {
   readonly #groups = new Map<GroupId, Group>();
   readonly #links: Links;
   readonly #accepted = new Set<Channel>();
+  readonly #gateways: Gateways;
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
@@ -62,6 +65,7 @@ export class StorageNode {
   readonly #standing: Standing;
   /** What was found bad on the drives of the groups that this process serves (R25). */
   readonly damage: Damage;
+  readonly #acknowledgements = new Acknowledgements();
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
@@ -73,6 +77,7 @@ export class StorageNode {
   constructor(options: NodeOptions) {
     this.#options = options;
     const { platform, store, drive } = options;
+    this.#gateways = new Gateways(platform.clock);
     this.#links = new Links(options.dialer, platform.clock, platform.log, {
       address: (id) => this.#address(id),
       up: (id) => this.#eachGroup((group) => group.channelUp(id)),
@@ -124,9 +129,10 @@ export class StorageNode {
       this.#lone.tick();
     });
     every(BEACON_MS, () => this.#sendBeacons());
+    every(CLOCK_EVERY_MS, () => this.#gateways.tellClock(this.#accepted));
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(SCRUB_LOOK_EVERY_MS, () => this.scrubber.tick());
-    every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
+    every(FORGET_GATEWAYS_EVERY_MS, () => this.#gateways.forget(this.#options.drive.images.values(), (gateway) => map.upGateways.has(gateway)));
   }
 
   /** R14: nothing is served, confirmed or proposed; what was under way ends without an answer. */
@@ -191,6 +197,8 @@ export class StorageNode {
     // One channel for each caller's instance: an older one is half-open at best.
     for (const older of this.#accepted) if (older.peer.id === channel.peer.id && older.peer.kind === channel.peer.kind) older.close("replaced by a newer channel of the same caller");
     this.#accepted.add(channel);
+    // A gateway sends no write before it knows the clock that stamps it.
+    this.#gateways.tellClock([channel]);
     return {
       message: (message) => this.#receive(channel, message),
       closed: () => {
@@ -206,8 +214,9 @@ export class StorageNode {
       case "read":
       case "write":
       case "unmap":
+      case "compare-and-write":
         if (channel.peer.kind !== "gateway") return channel.close("a command from something that is no gateway");
-        this.#gatewaySeenMs.set(channel.peer.instance, this.#options.platform.clock.nowMs());
+        this.#gateways.seen(channel.peer.instance);
         return this.#group(message.group).command(channel, message);
       case "beacon":
         return this.#confirm(channel, message);
@@ -215,7 +224,7 @@ export class StorageNode {
         if (channel.peer.kind !== "drive") return channel.close(`a ${message.type} message from something that is no drive`);
         if (message.type === "replicate" && message.entry.volume !== 0) {
           this.#learn(message.entry.volume, message.group);
-          this.#gatewaySeenMs.set(message.entry.gateway, this.#options.platform.clock.nowMs());
+          this.#gateways.seen(message.entry.gateway);
         }
         if (message.type === "copy") this.#learn(message.range.volume, message.group);
         return this.#group(message.group).fromPrimary(channel, message);
@@ -303,22 +312,6 @@ export class StorageNode {
     }
   }
 
-  readonly #gatewaySeenMs = new Map<Instance, number>();
-  /** R16: a gateway that is not registered and has asked nothing for long. One that is merely cut off from the store still asks. */
-  #forgetGateways(): void {
-    const { drive, map, platform } = this.#options;
-    const now = platform.clock.nowMs();
-    const remembered = new Set<Instance>();
-    for (const image of drive.images.values()) for (const gateway of image.operations.keys()) remembered.add(gateway);
-    for (const gateway of this.#gatewaySeenMs.keys()) if (!remembered.has(gateway)) this.#gatewaySeenMs.delete(gateway);
-    for (const gateway of remembered) {
-      const seenMs = this.#gatewaySeenMs.get(gateway) ?? now;
-      this.#gatewaySeenMs.set(gateway, seenMs);
-      if (map.upGateways.has(gateway) || now - seenMs < GATEWAY_REMEMBERED_MS) continue;
-      for (const image of drive.images.values()) image.forgetGateway(gateway);
-    }
-  }
-
   #group(id: GroupId): Group {
     let group = this.#groups.get(id);
     if (!group) this.#groups.set(id, (group = new Group(id, this.#host)));
@@ -350,6 +343,7 @@ export class StorageNode {
       random,
       log,
       damage: this.damage,
+      acknowledgements: this.#acknowledgements,
       space: this.#space,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),

@@ -3,7 +3,7 @@ import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT, EXTENT_BYTES, SECTOR_
 import type { Epoch, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import { groupConfig, parseValue, type GroupConfig } from "../cluster/schema.ts";
 import * as e from "./entry.ts";
-import { COMMAND_RESULTS, type Blocks, type CommandResult, type Credits, type Message, type Modifying } from "./messages.ts";
+import { COMMAND_RESULTS, COMPARE_SECTORS_MAX, type Blocks, type CommandResult, type Credits, type Message, type Modifying } from "./messages.ts";
 
 /** Data of the largest message: a copy of a whole extent would be this long; writes are shorter. */
 export const DATA_BYTES_MAX = EXTENT_BYTES;
@@ -24,7 +24,7 @@ export const MESSAGE_TYPES: Record<Message["type"], number> = {
   replicate: 20, replicated: 21, gap: 22, "catch-up": 23, manifest: 24, differs: 25, copy: 26, "caught-up": 27, "stale-epoch": 28,
   beacon: 30, "beacon-ok": 31,
   inspect: 35, inspected: 36, park: 37,
-  read: 40, "read-done": 41, write: 42, unmap: 43, done: 44,
+  read: 40, "read-done": 41, write: 42, unmap: 43, done: 44, clock: 45, "compare-and-write": 46,
 };
 const TYPE_NAMES = new Map(Object.entries(MESSAGE_TYPES).map(([name, number]) => [number, name as Message["type"]]));
 
@@ -135,6 +135,7 @@ export function writeHead(w: Writer, message: Message): void {
       w.list(message.groups, (x, g) => x.u32(g.group).u64(g.epoch));
       break;
     case "write":
+    case "compare-and-write":
       e.writeExtentKey(w, message.key);
       w.u16(message.firstSector).u16(message.sectorCount);
       writeModifying(w, message);
@@ -150,6 +151,10 @@ export function writeHead(w: Writer, message: Message): void {
       break;
     case "done":
       w.u8(COMMAND_RESULTS.indexOf(message.result)).f64(message.clock);
+      if (message.result === "miscompare") w.u32(message.offset ?? 0);
+      break;
+    case "clock":
+      w.f64(message.clock);
       break;
   }
 }
@@ -160,6 +165,7 @@ export function messageData(message: Message): Buffer {
     case "copy":
     case "read-done":
     case "write":
+    case "compare-and-write":
       return message.data;
     case "replicate":
       return message.data ?? NO_DATA;
@@ -265,14 +271,17 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       return { ...common, type, number: r.u64(), groups: r.list(GROUPS_MAX, (x) => ({ group: x.u32() as GroupId, epoch: x.u64() as Epoch, committed: e.readId(x) })) };
     case "beacon-ok":
       return { ...common, type, number: r.u64(), credits: readCredits(r), groups: r.list(GROUPS_MAX, (x) => ({ group: x.u32() as GroupId, epoch: x.u64() as Epoch })) };
+    case "compare-and-write":
     case "write": {
       const key = e.readExtentKey(r);
       const [firstSector, sectorCount] = [r.u16(), r.u16()];
       const modifying = readModifying(r);
       const checksums = readChecksums(r);
       const blocks = Math.ceil((firstSector + sectorCount) / SECTORS_PER_BLOCK) - Math.floor(firstSector / SECTORS_PER_BLOCK);
-      if (sectorCount === 0 || firstSector + sectorCount > SECTORS_PER_EXTENT || data.length !== sectorCount * SECTOR_BYTES || checksums.length !== blocks)
-        throw new FormatError("a write whose data does not fit its range");
+      const halves = type === "write" ? 1 : 2;
+      const fits = data.length === halves * sectorCount * SECTOR_BYTES && checksums.length === halves * blocks;
+      if (sectorCount === 0 || firstSector + sectorCount > SECTORS_PER_EXTENT || !fits) throw new FormatError(`a ${type} whose data does not fit its range`);
+      if (halves === 2 && sectorCount > COMPARE_SECTORS_MAX) throw new FormatError("a compare-and-write of too many sectors");
       return { ...common, type, key, firstSector, sectorCount, ...modifying, checksums, data };
     }
     case "unmap": {
@@ -281,8 +290,12 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
     }
     case "read-done":
       return { ...common, type, result: readResult(r), clock: r.f64(), checksums: readChecksums(r), data };
-    case "done":
-      return { ...common, type, result: readResult(r), clock: r.f64() };
+    case "done": {
+      const [result, clock] = [readResult(r), r.f64()];
+      return result === "miscompare" ? { ...common, type, result, clock, offset: r.u32() } : { ...common, type, result, clock };
+    }
+    case "clock":
+      return { ...common, type, clock: r.f64() };
   }
 }
 

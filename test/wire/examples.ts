@@ -45,6 +45,8 @@ export const EXAMPLES: { readonly [T in Message["type"]]: Extract<Message, { typ
   read: { ...common, type: "read", range },
   "read-done": { ...common, type: "read-done", result: "done", clock: 5678.25, checksums, data },
   write: { ...common, type: "write", key, firstSector: 43, sectorCount: 6, ...modifying, checksums, data: Buffer.alloc(6 * 512, 0xa5) },
+  "compare-and-write": { ...common, type: "compare-and-write", key, firstSector: 43, sectorCount: 1, ...modifying, checksums, data: Buffer.concat([Buffer.alloc(512, 0x11), Buffer.alloc(512, 0xa5)]) },
+  clock: { ...common, type: "clock", clock: 5678.25 },
   unmap: { ...common, type: "unmap", range, ...modifying },
   done: { ...common, type: "done", result: "no-space", clock: 5678.25 },
 };

@@ -3,7 +3,7 @@ import type { DriveId, Epoch, GroupId } from "../../base/ids.ts";
 import { groupName, type GroupConfig, type WaitReason } from "../../cluster/schema.ts";
 import type { Log } from "../../platform/platform.ts";
 import { NO_ENTRY, type EntryId } from "../../wire/entry.ts";
-import type { Channel, Fence, Message, Read, Unmap, Write } from "../../wire/messages.ts";
+import type { Change, Channel, Fence, Message, Read } from "../../wire/messages.ts";
 import { Forgetting } from "./forget.ts";
 import type { GroupHost, StoredConfig } from "./host.ts";
 import { loneCommand } from "./lone.ts";
@@ -387,7 +387,7 @@ export class Group {
     term.answered(drive, message);
   }
 
-  command(channel: Channel, message: Read | Write | Unmap): void {
+  command(channel: Channel, message: Read | Change): void {
     if (this.#state === "serving" && this.#serving) return this.#serving.command(channel, message);
     loneCommand(this.#host, this.replica.image, channel, message, this.epoch);
   }

@@ -6,6 +6,7 @@ import type { ExtentKey } from "../../wire/entry.ts";
 import type { Drive } from "../drive/drive.ts";
 import type { Space } from "../space.ts";
 import type { Damage } from "./damage.ts";
+import type { Acknowledgements } from "./late.ts";
 
 /** What a group needs of the process that it lives in. All calls return at once; answers come as events or callbacks. */
 export interface GroupHost {
@@ -19,6 +20,8 @@ export interface GroupHost {
   readonly log: Log;
   /** R25: what was found bad, for the administrator. */
   readonly damage: Damage;
+  /** R15: what this process has acknowledged of late, in whatever group. */
+  readonly acknowledgements: Acknowledgements;
   /** R17: credits granted and spent, of all groups. */
   readonly space: Space;
   nextTag(): number;

@@ -1,7 +1,7 @@
 import type { DriveId } from "../../base/ids.ts";
 import type { GroupConfig } from "../../cluster/schema.ts";
 import { compareIds, overlaps } from "../../wire/entry.ts";
-import type { Channel, Read, Unmap, Write } from "../../wire/messages.ts";
+import type { Change, Channel, Read } from "../../wire/messages.ts";
 import type { ReplicaImage } from "../drive/image.ts";
 import type { GroupHost } from "./host.ts";
 import { refuseCommand } from "./refuse.ts";
@@ -66,7 +66,7 @@ export function mayBeLone(drive: DriveId, image: ReplicaImage | undefined, confi
  * R24: answers a gateway at a replica that is not its group's primary at work. Reads of what is known to be on all members are answered
  * when all other members are taken for lost; blocks with entries above `committed` wait (X38), and writes are refused.
  */
-export function loneCommand(host: GroupHost, image: ReplicaImage | undefined, channel: Channel, message: Read | Write | Unmap, epoch: GroupConfig["epoch"]): void {
+export function loneCommand(host: GroupHost, image: ReplicaImage | undefined, channel: Channel, message: Read | Change, epoch: GroupConfig["epoch"]): void {
   const config = host.hint(message.group)?.config;
   const others = [...new Set([...(config?.members ?? []), ...(image?.config?.members ?? [])])].filter((id) => id !== host.driveId);
   const lone = (): boolean => mayBeLone(host.driveId, image, config) && host.takenForLost(others);

@@ -2,12 +2,13 @@ import { assert } from "../../base/assert.ts";
 import type { DriveId, GroupId, VolumeId } from "../../base/ids.ts";
 import type { Log } from "../../platform/platform.ts";
 import { compareIds, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type EntryKind } from "../../wire/entry.ts";
-import { BY_NOBODY, type Channel, type Gap, type Modifying, type Read, type Replicated, type Unmap, type Write } from "../../wire/messages.ts";
+import { BY_NOBODY, type Change, type Channel, type Gap, type Modifying, type Read, type Replicated } from "../../wire/messages.ts";
 import type { OperationResult } from "../drive/records.ts";
 import type { Group } from "./group.ts";
 import type { GroupHost } from "./host.ts";
 import { Allocation } from "./allocation.ts";
 import { Commands, type Operation } from "./commands.ts";
+import { LATE_MS, LateWrites } from "./late.ts";
 import { LeaseWaiters } from "./leases.ts";
 import { RangeTable } from "./ranges.ts";
 import { Recovery } from "./recovery.ts";
@@ -49,6 +50,7 @@ export class Serving {
   readonly #stoppedUntilMs = new Map<DriveId, number>();
   readonly #purging = new Set<VolumeId>();
   readonly leases: LeaseWaiters;
+  readonly late: LateWrites;
   readonly #commands: Commands;
   /** Not yet on every required member, oldest first. */
   #uncommitted: InFlight[] = [];
@@ -68,6 +70,7 @@ export class Serving {
     this.#owner = owner;
     this.#last = replica.appended;
     this.leases = new LeaseWaiters(host.clock, term);
+    this.late = new LateWrites(host.instance, host.acknowledgements);
     this.#commands = new Commands(this);
   }
 
@@ -102,6 +105,7 @@ export class Serving {
 
   opened(): void {
     this.#open = true;
+    if (this.replica.image) this.late.began(this.replica.image.log, this.host.clock.nowMs());
     for (const peer of this.term.peers.values()) this.peerReady(peer);
     this.purgeDeleted();
   }
@@ -240,6 +244,8 @@ export class Serving {
   /** R1: a sequence number, then to every stream and to the own journal. */
   assign(kind: EntryKind, range: BlockRange | null, data: Buffer | null, checksums: Uint32Array | null, by: Modifying, operation: Operation | null, allocates = 0): void {
     const at = range ?? NO_BLOCKS;
+    // The clock moves on between the check and this: the limit with room to spare.
+    assert(by.gateway === 0 || (by.stampInstance === this.host.instance && this.host.clock.nowMs() - by.stampMs < 2 * LATE_MS), "I6: no write is applied that is older than the limit");
     const { gateway, operation: number, oldestOpen } = by;
     const { volume, lineage, layer, extent, first, count } = at;
     const entry: EntryHeader = { epoch: this.term.epoch, seq: this.#last.seq + 1, previous: this.#last, kind, result: 0, volume, lineage, layer, extent, first, count, gateway, operation: number, oldestOpen };
@@ -287,8 +293,10 @@ export class Serving {
       done += 1;
     }
     if (done > 0) {
+      const nowMs = this.host.clock.nowMs();
       for (const inFlight of this.#uncommitted.splice(0, done)) {
         inFlight.committed = true;
+        if (inFlight.range && inFlight.entry.gateway !== 0) this.late.acknowledged(inFlight.range, nowMs);
         this.#commands.answer(inFlight.operation, "done");
         this.#finish(inFlight);
       }
@@ -355,7 +363,7 @@ export class Serving {
     this.leases.renewed();
   }
 
-  command(channel: Channel, message: Read | Write | Unmap): void {
+  command(channel: Channel, message: Read | Change): void {
     this.#commands.take(channel, message);
   }
 
