@@ -102,5 +102,6 @@ function compare(a: StoredExtent | undefined, b: StoredExtent | undefined): stri
     if (mine !== other) return `block ${block} has checksums ${mine} and ${other}, versions ${showId(a.trailer.version)} and ${showId(b.trailer.version)}`;
     if (!a.isHurt(block) && !b.isHurt(block) && !a.block(block).equals(b.block(block))) return `block ${block} differs`;
   }
+  if (compareIds(a.trailer.version, b.trailer.version) !== 0) return `it has versions ${showId(a.trailer.version)} and ${showId(b.trailer.version)}`;
   return null;
 }

@@ -56,7 +56,7 @@ export const EXTENT_OVERHEAD_BLOCKS = 6;
 export interface DriveSpace {
   /** Nominal: what the drive offers for extents. */
   readonly capacityBytes: number;
-  /** Blocks, with each extent's overhead, and what is parked. */
+  /** Blocks, with each extent's overhead, and what this process has parked; what was parked before shows in `freeBytes` alone. */
   readonly usedBytes: number;
   /** Of the capacity, or less when the filesystem has less. */
   readonly freeBytes: number;

@@ -139,6 +139,7 @@ export class LocalDrive implements Drive {
     this.#parkedCount += 1;
     const name = `${group}-${this.instance}-${this.#parkedCount}`;
     await writeParked(this.#platform, this.#directory, name, { group, range, why, ids, parkedAtMs: this.#platform.clock.wallMs(), checksums, data });
+    this.#space.parkedBytes += data.length;
   }
   /** A failure of the medium is no result: the process ends, and until then nobody hears of it. */
   #orNever<T>(work: Promise<T>): Promise<T> {

@@ -95,7 +95,7 @@ export class Recovery {
 
   /** A write was assigned: the learner skips it where it is dirty, and a full catch-up must list the extents that it makes. */
   wrote(range: BlockRange): void {
-    this.#toCopy.wrote(range);
+    this.#toCopy.wrote(range, this.#serving.last);
     if (!this.#extents || range.count === 0) return;
     const { volume, lineage, layer, extent } = range;
     let low = 0;
@@ -185,6 +185,7 @@ export class Recovery {
     const { first, count } = span;
     const all = pieces.length > 0 ? pieces : [{ range: { ...span, count: 0 }, version: null, checksums: new Uint32Array(0), data: Buffer.alloc(0) }];
     const bytes = all.reduce((sum, { data }) => sum + data.length, 0);
+    const versions = all.map(({ version }) => this.#toCopy.version(span, version ?? last));
     this.#toCopy.copied(span, pieces.length);
     let left = all.length;
     const settled = (): void => {
@@ -196,10 +197,10 @@ export class Recovery {
       host.changed();
       this.#pump();
     };
-    for (const [index, { range, version, checksums, data }] of all.entries()) {
+    for (const [index, { range, checksums, data }] of all.entries()) {
       const clean = index === all.length - 1 ? { first, count } : { first: 0, count: 0 };
       // Where the primary has no such extent any more: only these blocks, since beside them a host may have begun it anew.
-      term.ask(this.peer, (shared) => ({ ...shared, type: "copy", allocates: charges[index] ?? 0, range, version: version ?? last, checksums, data, clean }), settled);
+      term.ask(this.peer, (shared) => ({ ...shared, type: "copy", allocates: charges[index] ?? 0, range, version: versions[index] ?? last, checksums, data, clean }), settled);
     }
   }
 
