@@ -117,6 +117,11 @@ export class IscsiTarget {
     }));
   }
 
+  /** R26: resolves when every command that is here now has ended, those of closed sessions included. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#ending.values(), ...[...this.#sessions.values()].map(({ session }) => session.tasks.settled())]);
+  }
+
   #accept(socket: Socket): SocketEvents {
     const connection = new Connection(socket, {
       platform: this.#platform,

@@ -167,5 +167,6 @@ export type ProblemCode =
   | "busy"
   | "not-ready"
   | "store-unavailable"
+  | "portals-silent"
   | "outcome-unknown"
   | "bug";

@@ -28,6 +28,7 @@ const STATUS: Record<ProblemCode, { readonly status: number; readonly title: str
   busy: { status: 503, title: "Busy" },
   "not-ready": { status: 503, title: "Not ready" },
   "store-unavailable": { status: 503, title: "Cluster store does not answer" },
+  "portals-silent": { status: 503, title: "A portal has not confirmed" },
   "outcome-unknown": { status: 503, title: "Outcome unknown" },
 };
 
