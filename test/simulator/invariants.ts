@@ -20,6 +20,7 @@ export function watchInvariants(cluster: SimulatedCluster): void {
       from.asked.set(message.tag, message.operation);
       if (from.asked.size > ASKED_MAX) from.asked.delete(from.asked.keys().next().value as number);
     } else if (message.type === "done" && message.result === "done") acknowledged(cluster, from, message.group, message.tag);
+    else if ((message.type === "read-done" && message.result === "done") || (message.type === "done" && message.result === "miscompare")) entitled(cluster, from, message.group);
   };
   const { store } = cluster;
   const apply = store.apply.bind(store);
@@ -47,6 +48,13 @@ function onePrimary(cluster: SimulatedCluster): void {
     });
     if (found.length > 1) cluster.fail(`I1: ${found.join(" and ")} serve group ${group} at the same instant, epochs ${found.map((name) => cluster.group(name, group)?.epoch).join(" and ")}`);
   }
+}
+
+/** I4: what a primary tells of the content it tells under leases, or by proof (R24), at the very instant. A lone copy that is none has its own rules. */
+function entitled(cluster: SimulatedCluster, from: End, group: GroupId): void {
+  const primary = cluster.nameOf(from.self.id);
+  const serving = cluster.group(primary, group)?.serving;
+  if (serving && !serving.leases.mayAnswer()) cluster.fail(`I4: ${primary} answers a read of group ${group} without leases`);
 }
 
 /** I2: what is acknowledged is durable on every member of the configuration that its primary goes by. */
