@@ -40,11 +40,11 @@ function onePrimary(cluster: SimulatedCluster): void {
   const { hosts, groupIds } = cluster;
   for (const group of groupIds) {
     let serving = 0;
-    for (const { running } of hosts.values()) if (running?.node?.groups.get(group)?.state === "serving") serving += 1;
+    for (const { running } of hosts.values()) if (running?.node?.groups.get(group)?.serving?.open) serving += 1;
     if (serving < 2) continue;
     const found = [...hosts.keys()].filter((name) => {
-      const state = cluster.group(name, group);
-      return state?.state === "serving" && state.serving?.leases.mayAnswer() === true;
+      const serving = cluster.group(name, group)?.serving;
+      return serving?.open === true && serving.leases.mayAnswer();
     });
     if (found.length > 1) cluster.fail(`I1: ${found.join(" and ")} serve group ${group} at the same instant, epochs ${found.map((name) => cluster.group(name, group)?.epoch).join(" and ")}`);
   }
