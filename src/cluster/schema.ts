@@ -117,6 +117,10 @@ export type WaitReason = v.InferOutput<typeof waitReason>;
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** Content that lost a reconcile or a scrub, kept on the drive; `dropped` for want of room since the process started. */
+  parked: v.optional(v.object({ files: count, bytes: count, dropped: count })),
+  /** R21: volumes that the store does not know and of which extents lie here; kept, and served to nobody. */
+  unknownVolumes: v.optional(v.array(volumeId)),
   /** R26: banned gateways of which this process takes nothing any more. */
   bans: v.optional(v.array(instance)),
   /** The pass that is under way: its group, and extents looked at. */

@@ -19,7 +19,7 @@ import { Gateways } from "./gateways.ts";
 import { Links } from "./links.ts";
 import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
-import { observeGroups } from "./observe.ts";
+import { Observer } from "./observe.ts";
 import { Registration } from "./registration.ts";
 import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
@@ -58,6 +58,7 @@ export class StorageNode {
   readonly #gateways: Gateways;
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
+  readonly #observer: Observer;
   readonly #host: GroupHost;
   readonly #space: Space;
   readonly scrubber: Scrubber;
@@ -87,17 +88,11 @@ export class StorageNode {
       },
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
-    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => ({
-      instance: drive.instance,
-      usedBytes: drive.space().usedBytes,
-      groups: observeGroups(drive, options.map, this.#groups),
-      damage: [...this.damage.counts],
-      ...(this.#gateways.bans.length > 0 && { bans: this.#gateways.bans }),
-      ...(this.scrubber.running && { scrub: this.scrubber.running }),
-    }), (why) => this.#refusedHere(why));
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observer.now(), (why) => this.#refusedHere(why));
     this.#space = new Space(options.drive);
     this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
+    this.#observer = new Observer({ drive, map: options.map, clock: platform.clock, groups: this.#groups, gateways: this.#gateways, damage: this.damage, scrubber: this.scrubber });
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
     this.#standing = new Standing(
