@@ -99,7 +99,7 @@ export class Link {
   }
   /** Since when nothing was heard, though commands came for it all the while; null when none did. Also of commands whose hosts gave up. */
   deafSinceMs(nowMs: number): number | null {
-    const wanted = this.#pending.size > 0 || this.#tags.open > 0 || nowMs - this.#wantedMs <= WANTED_MS;
+    const wanted = this.#pending.size > 0 || this.#tags.open > 0 || (this.#wantedMs > this.heardMs && nowMs - this.#wantedMs <= WANTED_MS);
     return wanted ? Math.max(this.heardMs, this.#wantedSinceMs) : null;
   }
   /** Dials, though nobody has something to say. */
