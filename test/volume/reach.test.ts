@@ -97,7 +97,7 @@ describe("a primary that a portal does not reach", () => {
       await world.clock.pass(2_100);
     }
     expect(world.unreached).toEqual([world.drive(0).id]);
-    await world.clock.pass(15_000);
+    await world.clock.pass(30_000);
     expect(world.unreached).toEqual([]);
   });
 
