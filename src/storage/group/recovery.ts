@@ -67,7 +67,8 @@ export class Recovery {
     const committed = this.#serving.committedNow();
     const inLog = common !== null && image.log.contains(common);
     const oldest = inLog ? common : image.log.contains(tail.committed) ? tail.committed : image.log.base;
-    const base = inLog && compareIds(committed, oldest) < 0 ? committed : oldest;
+    // R15, X37: and as far as a primary's must, since a learner may be one as soon as it is a member.
+    const base = [inLog ? committed : oldest, replica.settledThrough].reduce((low, id) => (compareIds(id, low) < 0 ? id : low), oldest);
     const entries = [...image.log.after(base), ...uncommitted];
     if (common) {
       // All of it, wherever the log that is sent begins.

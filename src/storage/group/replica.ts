@@ -214,12 +214,22 @@ export class Replica {
   noteCommitted(committed: EntryId): void {
     this.#committedSeen = laterId(this.#committedSeen, committed);
   }
+  /** R20: everything acknowledged since is still in the log. */
+  get settledThrough(): EntryId {
+    const image = this.image;
+    if (!image) return NO_ENTRY;
+    const settled = this.#settledAt(image.committed);
+    return image.log.contains(settled) ? settled : image.log.base;
+  }
+  #settledAt(committed: EntryId): EntryId {
+    return this.#settling.settled(committed, this.#host.clock.nowMs(), this.#host.drive.keeping.settledMs);
+  }
   saveCommitted(): void {
     const image = this.image;
     if (!image) return;
     const known = compareIds(this.#committedSeen, image.log.last) <= 0 ? this.#committedSeen : NO_ENTRY;
     const id = laterId(known, image.committed);
-    const settled = this.#settling.settled(id, this.#host.clock.nowMs());
+    const settled = this.#settledAt(id);
     if (compareIds(id, image.committed) <= 0 && (sameId(settled, this.#settledSaved) || compareIds(settled, image.log.base) <= 0)) return;
     this.#settledSaved = settled;
     this.#host.drive.append({ type: "committed", group: this.#group, id, settled });
