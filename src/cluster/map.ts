@@ -35,6 +35,8 @@ export class ClusterMap {
   readonly mappings = new Map<string, schema.MappingRecord>();
   /** R26: changes that every portal is to confirm. */
   readonly fences = new Map<number, schema.FenceRecord>();
+  /** R26: gateways that are shut out. */
+  readonly bans = new Map<number, schema.BanRecord>();
   /** R14: what drives say that do not obey this store. */
   readonly recovery = new Map<DriveId, schema.RecoveryReport>();
   /** Of the record `cluster`; 0 before it is there. */
@@ -106,6 +108,8 @@ export class ClusterMap {
         return this.#routeUp(key, rest, value);
       case "fence":
         return put(this.fences, Number(rest), value && schema.parseValue(schema.fenceRecord, key, value));
+      case "banned":
+        return put(this.bans, Number(rest), value && schema.parseValue(schema.banRecord, key, value));
       case "recovery":
         return put(this.recovery, rest as DriveId, value && schema.parseValue(schema.recoveryReport, key, value));
       case "observed":

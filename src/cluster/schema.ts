@@ -14,6 +14,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
  * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
  * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
+ * banned/<gateway>                 | management, for a silent portal without a lease (R26); removed by its successor | BanRecord
  * up/server/<name>                 | that server's supervisor, leased         | Up
  * observed/<drive>                 | that drive's storage process, leased     | Observed
  * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
@@ -92,6 +93,9 @@ export const gatewayRecord = v.object({
   serving: v.boolean(),
 });
 export type GatewayRecord = v.InferOutput<typeof gatewayRecord>;
+/** R26: a portal of which nothing is taken any more; it may still live, and begins anew under another instance then. */
+export const banRecord = v.object({ instance, server: serverName, atMs: v.number() });
+export type BanRecord = v.InferOutput<typeof banRecord>;
 export const fenceRecord = v.object({
   /** What the fence is for, to find it again: "unmap <volume> <host>", "delete <volume>". */
   what: v.string(),
@@ -113,6 +117,8 @@ export type WaitReason = v.InferOutput<typeof waitReason>;
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** R26: banned gateways of which this process takes nothing any more. */
+  bans: v.optional(v.array(instance)),
   /** The pass that is under way: its group, and extents looked at. */
   scrub: v.optional(v.object({ group: count, kind: v.picklist(["light", "deep"]), checkedExtents: count })),
   /** R25: blocks that this process, as primary, has found bad on the drives of its groups since it started. */
@@ -267,6 +273,7 @@ export const keys = {
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
   gateway: (id: number) => `gateway/${id}`,
+  banned: (gateway: number) => `banned/${gateway}`,
   fence: (id: number) => `fence/${id}`,
   obeyed: (fence: number, gateway: number) => `obeyed/${fence}/${gateway}`,
   recovery: (id: DriveId) => `recovery/${id}`,

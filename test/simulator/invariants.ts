@@ -41,6 +41,7 @@ export function watchInvariants(cluster: SimulatedCluster): void {
       from.asked.set(message.tag, message.operation);
       if (from.asked.size > ASKED_MAX) from.asked.delete(from.asked.keys().next().value as number);
     } else if (message.type === "done" && message.result === "done") acknowledged(cluster, ledgers, from, message.group, message.tag);
+    else if ((message.type === "read-done" && message.result === "done") || (message.type === "done" && message.result === "miscompare")) entitled(cluster, from, message.group);
   };
   const { store } = cluster;
   const apply = store.apply.bind(store);
@@ -62,7 +63,7 @@ function onePrimary(cluster: SimulatedCluster, ledgers: Ledgers): void {
     if (!host) continue;
     for (const [group, ledger] of ledgers) {
       const state = host.running?.node?.groups.get(group);
-      if (state?.state !== "serving") ledger.serving.delete(name);
+      if (!state?.serving?.open) ledger.serving.delete(name);
       else {
         ledger.serving.add(name);
         serves(cluster, ledger, group, name, state.epoch);
@@ -71,9 +72,19 @@ function onePrimary(cluster: SimulatedCluster, ledgers: Ledgers): void {
   }
   for (const [group, { serving }] of ledgers) {
     if (serving.size < 2) continue;
-    const found = [...serving].filter((name) => cluster.group(name, group)?.serving?.leases.mayAnswer() === true);
+    const found = [...serving].filter((name) => {
+      const state = cluster.group(name, group)?.serving;
+      return state?.open === true && state.leases.mayAnswer();
+    });
     if (found.length > 1) cluster.fail(`I1: ${found.join(" and ")} serve group ${group} at the same instant, epochs ${found.map((name) => cluster.group(name, group)?.epoch).join(" and ")}`);
   }
+}
+
+/** I4: what a primary tells of the content it tells under leases, or by proof (R24), at the very instant. A lone copy that is none has its own rules. */
+function entitled(cluster: SimulatedCluster, from: End, group: GroupId): void {
+  const primary = cluster.nameOf(from.self.id);
+  const serving = cluster.group(primary, group)?.serving;
+  if (serving && !serving.leases.mayAnswer()) cluster.fail(`I4: ${primary} answers a read of group ${group} without leases`);
 }
 
 /** I8: the ledger of acknowledged writes never shrinks: whoever serves, or becomes a member (I5), holds them all. */
