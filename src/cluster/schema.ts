@@ -11,6 +11,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
  * up/drive/<drive>                 | that drive's storage process, leased     | Up
  * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
+ * away/<instance>                  | that iscsi role, leased                  | Away, while it takes no hosts
  * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
  * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
  * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
@@ -84,6 +85,10 @@ export const up = v.object({ instance, sinceMs: v.number() });
 export type Up = v.InferOutput<typeof up>;
 export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
 export type GatewayUp = v.InferOutput<typeof gatewayUp>;
+
+/** A portal that has sent its hosts to others, since it does not reach these drives. Its revision says who went first: the last one stays. */
+export const away = v.object({ instance, server: serverName, drives: v.array(driveId) });
+export type AwayRecord = v.InferOutput<typeof away>;
 
 /** R26: a portal that may serve hosts; not leased, since it serves without the store too. */
 export const gatewayRecord = v.object({
@@ -272,6 +277,7 @@ export const keys = {
   host: (name: string) => `host/${name}`,
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
+  away: (id: number) => `away/${id}`,
   gateway: (id: number) => `gateway/${id}`,
   banned: (gateway: number) => `banned/${gateway}`,
   fence: (id: number) => `fence/${id}`,
