@@ -74,6 +74,6 @@ test("R25, R4: a repair that is under way when a member leaves asks the others i
   stage.until(() => stage.members().join() === "a,c");
   stage.until(() => values !== null, 2000);
   expect((values as unknown as readonly number[])[0]).toBe(value);
-  stage.cluster.resume("b");
+  stage.cluster.restart("b");
   stage.whole();
 });
