@@ -77,3 +77,21 @@ test("R25, R4: a repair that is under way when a member leaves asks the others i
   stage.cluster.restart("b");
   stage.whole();
 });
+
+test("R7d, R25: a block that is bad on every copy, beside what reconcile has to copy, keeps no group from serving", () => {
+  const stage = new Stage(1, { a: "s1", b: "s2" });
+  stage.write(stage.place(0, 8));
+  // No replay writes it anew.
+  stage.pass(40_000);
+  rot(stage, "a", [1]);
+  rot(stage, "b", [1]);
+  // Only a gets to write it down.
+  stage.cluster.network.cuts = (message) => message.type === "replicate";
+  const begun = stage.begin(stage.place(3));
+  stage.pass(200);
+  stage.cluster.network.cuts = () => false;
+  stage.cluster.restart("a");
+  stage.until(() => begun.result !== null);
+  expect(stage.logged("reconciling a group").length).toBe(1);
+  expect(stage.read(stage.place(3))[0]).toBe(begun.value);
+});
