@@ -11,6 +11,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
  * up/drive/<drive>                 | that drive's storage process, leased     | Up
  * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
+ * away/<instance>                  | that iscsi role, leased                  | Away, while it takes no hosts
  * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
  * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
  * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
@@ -85,6 +86,10 @@ export type Up = v.InferOutput<typeof up>;
 export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
 export type GatewayUp = v.InferOutput<typeof gatewayUp>;
 
+/** A portal that has sent its hosts to others, since it does not reach these drives. Its revision says who went first: the last one stays. */
+export const away = v.object({ instance, server: serverName, drives: v.array(driveId) });
+export type AwayRecord = v.InferOutput<typeof away>;
+
 /** R26: a portal that may serve hosts; not leased, since it serves without the store too. */
 export const gatewayRecord = v.object({
   instance,
@@ -142,9 +147,11 @@ export type ObservedGroup = Observed["groups"][number];
 export const clusterSettings = v.object({
   /** R24: whether a server that hears nobody else, nor the store, serves reads by an administrator's word only, or by itself after 30 s. */
   loneSurvivor: v.picklist(["confirm", "auto"]),
+  /** A1: reads wait for a round trip to all copies, for servers whose clocks can stop (paused virtual machines). */
+  strictReads: v.optional(v.boolean(), false),
 });
 export type ClusterSettings = v.InferOutput<typeof clusterSettings>;
-export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm" };
+export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm", strictReads: false };
 
 /** The whole cluster refuses writes, since groups have no serving member; it ends when the leader deletes the key. */
 export const clusterMode = v.object({
@@ -272,6 +279,7 @@ export const keys = {
   host: (name: string) => `host/${name}`,
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
+  away: (id: number) => `away/${id}`,
   gateway: (id: number) => `gateway/${id}`,
   banned: (gateway: number) => `banned/${gateway}`,
   fence: (id: number) => `fence/${id}`,

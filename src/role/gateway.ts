@@ -8,6 +8,7 @@ import { Gateway } from "../volume/gateway.ts";
 import { TcpDialer, type Dialer } from "../wire/dialer.ts";
 import type { Peer } from "../wire/messages.ts";
 import { MapAccess } from "./access.ts";
+import { Away } from "./away.ts";
 import { forgetPredecessors } from "./bans.ts";
 import { FenceObeyer } from "./fences.ts";
 import { announceInstance } from "./announce.ts";
@@ -65,6 +66,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
     platform.fatal("port-taken", error instanceof Error ? error.message : String(error));
   }
   await registration.serving();
+  const away = new Away({ clock: platform.clock, log: platform.log, store, map, reach: gateway.reach, door: target, instance, server: config.name as ServerName });
   const forgetting = forgetPredecessors(store, platform.clock, config.name, instance);
   const silence = new StoreSilence(platform, store, (silent) => {
     const local = [...map.drives.values()].filter(({ server }) => server === config.name);
@@ -72,10 +74,12 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
     const heldMs = platform.clock.nowMs() - (gateway.heldSinceMs() ?? Infinity);
     // R13, R24: it is not for a portal that is cut off to say that data is gone; hosts find out by another path.
     if (silent && heldMs > HELD_MS_MAX) target.suspend(SUSPENDED_MS, "the cluster store is silent and commands wait");
+    away.look(silent);
   });
   return {
     async stop(): Promise<void> {
       silence.close();
+      await away.close();
       forgetting.cancel();
       await target.stop();
       gateway.close();

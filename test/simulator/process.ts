@@ -8,12 +8,13 @@ import type { SimulatedTime } from "./time.ts";
 export class SimulatedProcess implements Clock {
   readonly name: string;
   readonly #time: SimulatedTime;
-  readonly #bootMs: number;
+  #bootMs: number;
   readonly #rate: number;
   #late: (() => void)[] = [];
   #stalled = false;
   #draining = false;
   #alive = true;
+  #pausedMs: number | null = null;
   readonly onDeath: (() => void)[] = [];
 
   constructor(name: string, time: SimulatedTime, bootMs: number, rate: number) {
@@ -30,7 +31,7 @@ export class SimulatedProcess implements Clock {
     return this.#stalled;
   }
   nowMs(): number {
-    return (this.#time.nowMs() - this.#bootMs) * this.#rate;
+    return ((this.#pausedMs ?? this.#time.nowMs()) - this.#bootMs) * this.#rate;
   }
   wallMs(): number {
     return this.#time.nowMs();
@@ -63,6 +64,16 @@ export class SimulatedProcess implements Clock {
     if (!this.#stalled) return;
     this.#stalled = false;
     this.#drain();
+  }
+  /** As if its virtual machine were: it stands still, and so does its clock (against A1). */
+  pause(): void {
+    this.#pausedMs ??= this.#time.nowMs();
+    this.stall();
+  }
+  unpause(): void {
+    if (this.#pausedMs !== null) this.#bootMs += this.#time.nowMs() - this.#pausedMs;
+    this.#pausedMs = null;
+    this.resume();
   }
   #drain(): void {
     this.#draining = true;
