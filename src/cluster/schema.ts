@@ -18,6 +18,8 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * banned/<gateway>                 | management, for a silent portal without a lease (R26); removed by its successor | BanRecord
  * up/server/<name>                 | that server's supervisor, leased         | Up
  * observed/<drive>                 | that drive's storage process, leased     | Observed
+ * failed/<server>                  | that server's supervisor                 | FailedDrives: not started until they are released
+ * release/<drive>                  | management; removed by the server that obeys | ReleaseRecord: the administrator's word
  * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
  * pool/<factor>                    | formation, management                    | PoolRecord: the pool is wanted
  * pg/<group>                       | monitor leader (creation, adoption R14); else its primary or a member proposing itself | GroupConfig
@@ -108,6 +110,13 @@ export const fenceRecord = v.object({
 });
 export type FenceRecord = v.InferOutput<typeof fenceRecord>;
 
+/** Drives that failed under their process; `id` is "" of one that was never registered. */
+export const failedDrives = v.array(v.object({ id: v.string(), directory: v.string(), instance: count, atMs: v.number(), why: v.string() }));
+export type FailedDrives = v.InferOutput<typeof failedDrives>;
+/** `failedAtMs`: the failure that it speaks of, as in FailedDrives. */
+export const releaseRecord = v.object({ failedAtMs: v.number(), atMs: v.number() });
+/** How the reason of a death begins when the drive's medium failed: it does not come back by itself. */
+export const DRIVE_FAILED = "drive-failed";
 export const death = v.object({ instance, atMs: v.number(), reason: v.string() });
 export type Death = v.InferOutput<typeof death>;
 
@@ -286,6 +295,8 @@ export const keys = {
   away: (id: number) => `away/${id}`,
   gateway: (id: number) => `gateway/${id}`,
   banned: (gateway: number) => `banned/${gateway}`,
+  failed: (server: string) => `failed/${server}`,
+  release: (id: DriveId) => `release/${id}`,
   fence: (id: number) => `fence/${id}`,
   obeyed: (fence: number, gateway: number) => `obeyed/${fence}/${gateway}`,
   recovery: (id: DriveId) => `recovery/${id}`,

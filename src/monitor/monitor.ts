@@ -3,7 +3,7 @@ import { assert } from "../base/assert.ts";
 import { awayText } from "../cluster/health-sentence.ts";
 import { gatherFacts } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
-import { keys } from "../cluster/schema.ts";
+import { DRIVE_FAILED, keys } from "../cluster/schema.ts";
 import type { GroupConfig, GroupPlan, PoolRecord } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Transaction, Watch } from "../platform/store.ts";
@@ -25,8 +25,6 @@ const DEBOUNCE_MS = 100;
 const WISHES_PER_TRANSACTION = 63;
 /** Changes worth an early look. Others, such as what drives observe of themselves all the time, wait for the next tick. */
 const PROMPT_KEYS = /^(cluster$|recovery\/|server\/|drive\/|up\/|death\/|pool\/|pg-plan\/)/;
-/** What a supervisor records as the reason of a death that is a drive's own failure. */
-const DRIVE_FAILED = "drive-failed";
 
 /** One server's monitor: watches the cluster, and while it leads creates wanted pools and writes wishes. */
 export class Monitor {
