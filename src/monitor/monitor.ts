@@ -219,10 +219,11 @@ export class Monitor {
   #planInput(): PlanInput {
     const { map } = this;
     const drives = new Map<DriveId, PlanDrive>();
+    const listed = new Set([...map.failedDrives.values()].flat().map(({ id }) => id));
     for (const [id, { server, capacityBytes, instance }] of map.drives) {
       const { up, sinceMs } = this.#liveness.drives.get(id) ?? { up: false, sinceMs: Infinity };
       const death = map.deaths.get(id);
-      const failed = !up && death?.instance === instance && death.reason.startsWith(DRIVE_FAILED);
+      const failed = !up && (listed.has(id) || (death?.instance === instance && death.reason.startsWith(DRIVE_FAILED)));
       drives.set(id, { id, server, capacityBytes, up, sinceMs, failed });
     }
     return {
