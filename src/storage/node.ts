@@ -19,7 +19,7 @@ import { Gateways } from "./gateways.ts";
 import { Links } from "./links.ts";
 import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
-import { observeGroups } from "./observe.ts";
+import { observeCopies, observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
 import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
@@ -91,6 +91,7 @@ export class StorageNode {
       instance: drive.instance,
       usedBytes: drive.space().usedBytes,
       groups: observeGroups(drive, options.map, this.#groups),
+      copies: observeCopies(drive.images, options.map),
       damage: [...this.damage.counts],
       ...(this.scrubber.running && { scrub: this.scrubber.running }),
     }), (why) => this.#refusedHere(why));
