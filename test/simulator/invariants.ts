@@ -38,6 +38,7 @@ export function watchInvariants(cluster: SimulatedCluster): void {
       from.asked.set(message.tag, message.operation);
       if (from.asked.size > ASKED_MAX) from.asked.delete(from.asked.keys().next().value as number);
     } else if (message.type === "done" && message.result === "done") acknowledged(cluster, ledgers, from, message.group, message.tag);
+    else if ((message.type === "read-done" && message.result === "done") || (message.type === "done" && message.result === "miscompare")) entitled(cluster, from, message.group);
   };
   const { store } = cluster;
   const apply = store.apply.bind(store);
@@ -61,17 +62,24 @@ function onePrimary(cluster: SimulatedCluster, ledgers: Ledgers): void {
     let serving = 0;
     for (const [name, { running }] of hosts) {
       const state = running?.node?.groups.get(group);
-      if (state?.state !== "serving") continue;
+      if (!state?.serving?.open) continue;
       serving += 1;
       if (serving === 1) serves(cluster, ledgers, group, name, state.epoch);
     }
     if (serving < 2) continue;
     const found = [...hosts.keys()].filter((name) => {
-      const state = cluster.group(name, group);
-      return state?.state === "serving" && state.serving?.leases.mayAnswer() === true;
+      const serving = cluster.group(name, group)?.serving;
+      return serving?.open === true && serving.leases.mayAnswer();
     });
     if (found.length > 1) cluster.fail(`I1: ${found.join(" and ")} serve group ${group} at the same instant, epochs ${found.map((name) => cluster.group(name, group)?.epoch).join(" and ")}`);
   }
+}
+
+/** I4: what a primary tells of the content it tells under leases, or by proof (R24), at the very instant. A lone copy that is none has its own rules. */
+function entitled(cluster: SimulatedCluster, from: End, group: GroupId): void {
+  const primary = cluster.nameOf(from.self.id);
+  const serving = cluster.group(primary, group)?.serving;
+  if (serving && !serving.leases.mayAnswer()) cluster.fail(`I4: ${primary} answers a read of group ${group} without leases`);
 }
 
 /** I8: the ledger of acknowledged writes never shrinks: whoever serves, or becomes a member (I5), holds them all. */
