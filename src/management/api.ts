@@ -190,9 +190,10 @@ export interface AcceptLossAnswer {
 export interface AuditAnswer {
   readonly records: readonly { readonly number: number; readonly atMs: number; readonly from: string; readonly what: string }[];
 }
-/** GET and POST /settings. */
+/** GET and POST /settings; what a POST does not name stays as it is. */
 export interface SettingsAnswer {
   readonly loneSurvivor: "confirm" | "auto";
+  readonly strictReads: boolean;
 }
 export type ProblemCode =
   | "bad-request"

@@ -59,7 +59,10 @@ export const acceptLossBody = v.strictObject({
   confirm: v.optional(v.string("confirm is the cluster's name.")),
   confirmDown: v.optional(v.array(name("server")), []),
 });
-export const settingsBody = v.strictObject({ loneSurvivor: v.picklist(["confirm", "auto"], "loneSurvivor is confirm or auto.") });
+export const settingsBody = v.strictObject({
+  loneSurvivor: v.optional(v.picklist(["confirm", "auto"], "loneSurvivor is confirm or auto.")),
+  strictReads: v.optional(v.boolean("strictReads is true or false.")),
+});
 
 export const hostCreateBody = v.strictObject({
   name: name("host"),
