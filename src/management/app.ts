@@ -3,6 +3,7 @@ import type { Log, Platform } from "../platform/platform.ts";
 import { type ClusterStore, StoreUnavailable } from "../platform/store.ts";
 import { tokenCheck } from "./auth.ts";
 import { Problem, problemResponse } from "./problem.ts";
+import { addAcceptLossRoutes } from "./routes/accept-loss.ts";
 import { addDriveRoutes } from "./routes/drives.ts";
 import { addHostRoutes } from "./routes/hosts.ts";
 import { addLoneRoutes, type LoneServer } from "./routes/lone.ts";
@@ -54,6 +55,7 @@ export function createApp(context: ApiContext): ApiApp {
   addHostRoutes(app, context);
   addMappingRoutes(app, context);
   addLoneRoutes(app, context);
+  addAcceptLossRoutes(app, context);
   addScrubRoutes(app, context);
   addDriveRoutes(app, context);
 
