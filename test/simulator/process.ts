@@ -54,7 +54,11 @@ export class SimulatedProcess implements Clock {
   happen(run: () => void): void {
     if (!this.#alive) return;
     if (this.#stalled || this.#draining) this.#late.push(run);
-    else run();
+    else this.#run(run);
+  }
+  #run(run: () => void): void {
+    this.#time.touched.add(this.name);
+    run();
   }
 
   stall(): void {
@@ -80,7 +84,7 @@ export class SimulatedProcess implements Clock {
     this.#time.soon(() => {
       if (this.#stalled || !this.#alive) return;
       const next = this.#late.shift();
-      next?.();
+      if (next) this.#run(next);
       if (this.#late.length > 0) this.#drain();
       else this.#draining = false;
     });
@@ -88,6 +92,7 @@ export class SimulatedProcess implements Clock {
 
   kill(): void {
     this.#alive = false;
+    this.#time.touched.add(this.name);
     this.#late = [];
     for (const run of this.onDeath.splice(0)) run();
   }

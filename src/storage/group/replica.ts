@@ -1,7 +1,7 @@
 import { assert } from "../../base/assert.ts";
 import { BLOCK_BYTES } from "../../base/geometry.ts";
 import type { Epoch, GroupId } from "../../base/ids.ts";
-import type { GroupConfig } from "../../cluster/schema.ts";
+import { groupName, type GroupConfig } from "../../cluster/schema.ts";
 import { compareIds, laterId, NO_ENTRY, sameId, type EntryHeader, type EntryId } from "../../wire/entry.ts";
 import type { Adopt, CatchUp, CaughtUp, Channel, Copy, Fence, Fetch, Manifest, Message, Replicate } from "../../wire/messages.ts";
 import type { ReplicaImage } from "../drive/image.ts";
@@ -118,6 +118,18 @@ export class Replica {
     this.#host.drive.append({ type: "config", group: this.#group, config }, durable);
   }
 
+  /** R23: the administrator's word, durable before anything is done by it. */
+  acceptLoss(config: GroupConfig, durable: () => void): void {
+    assert(config.epoch > this.epochGiven, "R23: a word is obeyed once");
+    this.#host.log.warn("R23: a group goes on with what this drive has of it, by an administrator's word", { group: groupName(this.#group), epoch: config.epoch, lost: config.loss?.drives.map(({ drive }) => drive) });
+    this.unfence();
+    this.#epochGiven = config.epoch;
+    this.#host.drive.append({ type: "accept-loss", group: this.#group, config }, () => {
+      this.#appended = this.image?.log.last ?? NO_ENTRY;
+      durable();
+    });
+  }
+
   /** True = the message is of a lower epoch: its sender is told so as soon as the higher one is durable, and nothing changes. */
   refusesEpoch(channel: Channel, message: Message): boolean {
     const image = this.image;
@@ -232,7 +244,7 @@ export class Replica {
     if (!image) return;
     const known = compareIds(this.#committedSeen, image.log.last) <= 0 ? this.#committedSeen : NO_ENTRY;
     const id = laterId(known, image.committed);
-    const settled = this.#settling.settled(id, this.#host.clock.nowMs());
+    const settled = this.#settling.settled(id, this.#host.clock.nowMs(), this.#host.drive.keeping.settledMs);
     if (compareIds(id, image.committed) <= 0 && (sameId(settled, this.#settledSaved) || compareIds(settled, image.log.base) <= 0)) return;
     this.#settledSaved = settled;
     this.#host.drive.append({ type: "committed", group: this.#group, id, settled });
