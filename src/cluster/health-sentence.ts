@@ -1,4 +1,5 @@
 import type { HealthFacts, HealthState } from "./health.ts";
+import type { MissingData } from "./missing.ts";
 
 /** One sentence on what is and why, and the next safe step where there is one. */
 export function describeHealth(state: HealthState, facts: HealthFacts): string {
@@ -10,7 +11,7 @@ export function describeHealth(state: HealthState, facts: HealthFacts): string {
     case "unavailable":
       return `Unavailable: ${unavailableClause(facts)}`;
     case "read-only":
-      return "Read-only: some data has no serving copy, so writes are refused and reads of what survives go on.";
+      return `Read-only: ${readOnlyClause(facts)}`;
   }
 }
 
@@ -40,6 +41,27 @@ function degradedStep(facts: HealthFacts): string {
   return " Wait a moment; nothing needs to be done.";
 }
 
+function readOnlyClause(facts: HealthFacts): string {
+  const { missing } = facts;
+  const refused = "Writes are refused and reads of what survives go on.";
+  if (missing === null || missing.groups === 0) return "the groups that had no copy serve again, and writes are taken again in a moment.";
+  const what = `${missing.groups} of ${facts.groups.total} groups have no copy that answers since ${missing.cause} (${missingText(missing)}). ${refused}`;
+  if (missing.bringBack.length > 0) {
+    const named = missing.bringBack.map(({ server, drives, whole }) => (whole ? server : `drive ${listed(drives, "and")} of ${server}`));
+    return `${what} Bring back ${listed(named, "and")}: nothing acknowledged is lost as long as no drive is wiped or replaced.`;
+  }
+  if (missing.noWholeCopy > 0) return `${what} All their drives answer, and none is known to hold everything that was acknowledged; bring back drives that were taken out.`;
+  return `${what} Their drives answer and are being brought together; do not power off any server.`;
+}
+
+/** "about 1.5 GiB of the 4 GiB provisioned, in volumes db and mail". */
+function missingText({ bytes, ofBytes, volumes }: MissingData): string {
+  if (volumes.length === 0) return "no volume is touched";
+  const VOLUMES_NAMED_MAX = 5; // more would drown the sentence
+  const names = volumes.length > VOLUMES_NAMED_MAX ? `${volumes.length} volumes` : `${volumes.length === 1 ? "volume" : "volumes"} ${listed(volumes, "and")}`;
+  return `about ${bytesForPeople(bytes)} of the ${bytesForPeople(ofBytes)} provisioned, in ${names}`;
+}
+
 function unavailableClause(facts: HealthFacts): string {
   const { states, total } = facts.groups;
   if (!facts.formed) return "this server has not read the cluster's state from the cluster store yet. Check that most of the servers are up.";
@@ -58,6 +80,11 @@ function unavailableClause(facts: HealthFacts): string {
 }
 
 /** "server-2 and server-3 stopped answering", or the drives; null when all are up. */
+/** What happened when groups have no serving copy: "server-3 stopped answering". */
+export function awayText(facts: HealthFacts): string {
+  return causeClause(facts) ?? "their copies cannot be brought together";
+}
+
 function causeClause({ serversDown, drivesDown }: HealthFacts): string | null {
   const down = drivesDown.map(({ id, server }) => `drive ${id} of ${server}`);
   const DRIVES_NAMED_MAX = 3; // more would drown the sentence; status lists them all

@@ -3,6 +3,7 @@ import type { ClusterMap } from "./map.ts";
 import type { GroupConfig, ObservedGroup } from "./schema.ts";
 import { groupId } from "./schema.ts";
 import { describeHealth } from "./health-sentence.ts";
+import { missingData, type MissingData } from "./missing.ts";
 
 export type HealthState = "healthy" | "degraded" | "read-only" | "unavailable";
 
@@ -45,6 +46,8 @@ export interface HealthFacts {
   readonly lastCopyServers: readonly ServerName[];
   /** Copies that every group should have, when all pools agree; else null. */
   readonly copies: number | null;
+  /** While the cluster is read-only: what has no copy that answers, and who would bring it back. */
+  readonly missing: MissingData | null;
 }
 
 export interface Health {
@@ -58,7 +61,7 @@ export interface Health {
 }
 
 /**
- * The cluster's health as this copy of the map shows it. Pure. `read-only` is not judged yet.
+ * The cluster's health as this copy of the map shows it. Pure. Whether it is read-only is the monitor leader's word.
  * `nowMs` is wall-clock time, milliseconds since 1970. With `pauses`, a group that has paused only just now is settling.
  */
 export function health(map: ClusterMap, nowMs: number, pauses: Pauses | null = null): Health {
@@ -108,12 +111,13 @@ export class Pauses {
 function judge(facts: HealthFacts): HealthState {
   const { groups } = facts;
   if (!facts.formed || groups.total === 0) return "unavailable";
+  if (facts.missing !== null) return "read-only";
   if (groups.states.peering + groups.states.waiting + groups.states.unserved > 0) return "unavailable";
   const whole = groups.states.serving === groups.total && groups.short === 0;
   return whole && facts.serversDown.length === 0 && facts.drivesDown.length === 0 ? "healthy" : "degraded";
 }
 
-function gatherFacts(map: ClusterMap, pauses: Pauses | null): HealthFacts {
+export function gatherFacts(map: ClusterMap, pauses: Pauses | null): HealthFacts {
   const serversDown = [...map.servers.keys()].filter((name) => !serverIsUp(map, name)).sort();
   const drivesDown = [...map.drives.values()]
     .filter((drive) => !driveIsUp(map, drive.id) && !serversDown.includes(drive.server))
@@ -130,6 +134,7 @@ function gatherFacts(map: ClusterMap, pauses: Pauses | null): HealthFacts {
     drivesDown,
     groups,
     lastCopyServers: [...lastCopyServers].sort(),
+    missing: map.mode === null ? null : missingData(map),
     copies: factors.length === 1 && factors[0] !== undefined ? factors[0] + 1 : null,
   };
 }
@@ -168,7 +173,7 @@ function countGroups(map: ClusterMap, lastCopyServers: Set<ServerName>, pauses: 
   return { total, missing, states, short, shortByMax, recovering, recoveryCopiedBytes, recoveryRemainingBytes };
 }
 
-function observedGroups(map: ClusterMap): Map<DriveId, Map<GroupId, ObservedGroup>> {
+export function observedGroups(map: ClusterMap): Map<DriveId, Map<GroupId, ObservedGroup>> {
   const told = new Map<DriveId, Map<GroupId, ObservedGroup>>();
   for (const [drive, { groups }] of map.observed) {
     told.set(drive, new Map(groups.map((entry) => [entry.group as GroupId, entry])));
@@ -176,7 +181,8 @@ function observedGroups(map: ClusterMap): Map<DriveId, Map<GroupId, ObservedGrou
   return told;
 }
 
-function groupState(map: ClusterMap, config: GroupConfig, word: ObservedGroup | undefined): GroupState {
+/** `word`: what the configuration's primary says of the group. */
+export function groupState(map: ClusterMap, config: GroupConfig, word: ObservedGroup | undefined): GroupState {
   if (!driveIsUp(map, config.primary)) return "unserved";
   if (config.primaryInstance === 0) return "starting";
   // What another run of the process said says nothing about this one.

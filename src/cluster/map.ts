@@ -9,6 +9,12 @@ import type { Change, Versioned } from "../platform/store.ts";
 export class ClusterMap {
   cluster: schema.ClusterRecord | null = null;
   leader: string | null = null;
+  /** null: reads and writes. */
+  mode: schema.ClusterMode | null = null;
+  /** 0: the key is not there. */
+  modeRevision = 0;
+  /** Groups that `mode` says have no serving member. */
+  unservedGroups: ReadonlySet<number> = new Set();
   readonly servers = new Map<ServerName, schema.ServerRecord>();
   readonly drives = new Map<DriveId, schema.DriveRecord>();
   readonly upDrives = new Map<DriveId, schema.Up>();
@@ -24,6 +30,12 @@ export class ClusterMap {
   readonly tombstones = new Map<VolumeId, schema.Tombstone>();
   readonly hosts = new Map<string, schema.HostRecord>();
   readonly mappings = new Map<string, schema.MappingRecord>();
+  /** R14: what drives say that do not obey this store. */
+  readonly recovery = new Map<DriveId, schema.RecoveryReport>();
+  /** Of the record `cluster`; 0 before it is there. */
+  clusterRevision = 0;
+  /** The store that the last snapshot came from; "" when it was not said. */
+  storeId = "";
   /** Keys that did not parse, with why; shown by status, never fatal. */
   readonly invalid = new Map<string, string>();
   /** Revision of the last event applied; 0 before the first snapshot. */
@@ -31,7 +43,10 @@ export class ClusterMap {
   readonly #known = new Set<string>();
 
   /** Replaces everything. Returns the keys that were added, changed or removed (all of them, without comparing values). */
-  snapshot(entries: readonly Versioned[], revision: number): string[] {
+  snapshot(entries: readonly Versioned[], revision: number, storeId = ""): string[] {
+    // After a restore of the store its revision may be lower than before.
+    this.revision = 0;
+    this.storeId = storeId;
     const present = new Set(entries.map((entry) => entry.key));
     const gone = [...this.#known].filter((key) => !present.has(key));
     return [
@@ -65,9 +80,15 @@ export class ClusterMap {
     switch (kind) {
       case "cluster":
         this.cluster = value === null ? null : schema.parseValue(schema.clusterRecord, key, value);
+        this.clusterRevision = value === null ? 0 : revision;
         return;
       case "monitor":
         this.leader = value === null ? null : String(JSON.parse(value));
+        return;
+      case "mode":
+        this.modeRevision = value === null ? 0 : revision;
+        this.mode = value === null ? null : schema.parseValue(schema.clusterMode, key, value);
+        this.unservedGroups = new Set(this.mode?.groups);
         return;
       case "server":
         return put(this.servers, rest as ServerName, value && schema.parseValue(schema.serverRecord, key, value));
@@ -75,6 +96,8 @@ export class ClusterMap {
         return put(this.drives, rest as DriveId, value && schema.parseValue(schema.driveRecord, key, value));
       case "up":
         return this.#routeUp(key, rest, value);
+      case "recovery":
+        return put(this.recovery, rest as DriveId, value && schema.parseValue(schema.recoveryReport, key, value));
       case "observed":
         return put(this.observed, rest as DriveId, value && schema.parseValue(schema.observed, key, value));
       case "death":

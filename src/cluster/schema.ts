@@ -5,7 +5,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * Every key of the cluster store, who writes it, and the shape of its value (JSON, validated here at the edge).
  *
  * key                              | writer                                   | value
- * cluster                          | formation                                | ClusterRecord
+ * cluster                          | formation; monitor leader and management for a restore (R14) | ClusterRecord
  * counter/volume                   | management                               | number, the last counter issued
  * server/<name>                    | that server's supervisor                 | ServerRecord
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
@@ -15,7 +15,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * observed/<drive>                 | that drive's storage process, leased     | Observed
  * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
  * pool/<factor>                    | formation, management                    | PoolRecord: the pool is wanted
- * pg/<group>                       | monitor leader once (creation); then its primary or a member proposing itself | GroupConfig
+ * pg/<group>                       | monitor leader (creation, adoption R14); else its primary or a member proposing itself | GroupConfig
  * pg-plan/<group>                  | monitor leader                           | GroupPlan
  * volume/<volume>                  | management                               | VolumeRecord
  * volume-name/<name>               | management                               | the volume's id
@@ -23,7 +23,9 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * host/<name>                      | management                               | HostRecord
  * iqn/<initiator name>             | management                               | the host's name
  * mapping/<host>/<lun>             | management                               | MappingRecord
+ * recovery/<drive>                 | that drive's storage process             | RecoveryReport, while it does not obey this store (R14)
  * monitor/leader                   | monitor, leased                          | the server's name
+ * mode                             | monitor leader                           | ClusterMode while the cluster is read-only; no key: reads and writes
  */
 const driveId = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/), v.transform((text) => text as DriveId));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -40,6 +42,13 @@ export const clusterRecord = v.object({
   incarnation: v.pipe(count, v.minValue(1)),
   targetName: v.string(),
   formedAtMs: v.number(),
+  /** R14: the store in which this record was written; a restored store has another id. */
+  storeId: v.optional(v.string()),
+  /**
+   * R14: the newest restore of the store. Until `done` no drive serves: each reports what it holds for this round. Set and
+   * ended by compare-and-set; each step of the adoption in between compares this record's revision.
+   */
+  restore: v.optional(v.object({ round: count, done: v.boolean(), why: v.string() })),
 });
 export type ClusterRecord = v.InferOutput<typeof clusterRecord>;
 
@@ -72,15 +81,26 @@ export type GatewayUp = v.InferOutput<typeof gatewayUp>;
 export const death = v.object({ instance, atMs: v.number(), reason: v.string() });
 export type Death = v.InferOutput<typeof death>;
 
-/** What a storage process sees of the groups whose primary it is; a hint for health and progress, never for the rules. */
+/**
+ * Why a primary waits: no member is known to hold everything acknowledged (R7b), content that reconcile needs cannot be
+ * read, or its own journal has hung for over 1.5 s (R3f). Why a member does not lead: its copy is damaged (R5).
+ */
+const waitReason = v.picklist(["no-whole-copy", "unreadable-copy", "hung-journal", "damaged-copy"]);
+export type WaitReason = v.InferOutput<typeof waitReason>;
+
+/** What a storage process sees of the groups whose primary it is, or must not become; a hint for health and progress, never for the rules. */
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** R25: blocks that this process, as primary, has found bad on the drives of its groups since it started. */
+  damage: v.optional(v.array(v.object({ drive: driveId, repaired: count, lost: count, differs: count }))),
   groups: v.array(
     v.object({
       group: count,
       epoch,
       state: v.picklist(["peering", "serving", "waiting"]),
+      /** Of a group that waits, where it is known. */
+      waitingFor: v.optional(waitReason),
       /** Recovery of its learners: bytes copied so far and bytes still known to be copied. */
       copiedBytes: count,
       remainingBytes: count,
@@ -89,6 +109,17 @@ export const observed = v.object({
 });
 export type Observed = v.InferOutput<typeof observed>;
 export type ObservedGroup = Observed["groups"][number];
+
+/** The whole cluster refuses writes, since groups have no serving member; it ends when the leader deletes the key. */
+export const clusterMode = v.object({
+  mode: v.literal("read-only"),
+  sinceMs: v.number(),
+  /** Groups without a serving member: reads of their ranges are refused at once. */
+  groups: v.array(count),
+  /** For people: what happened, as the leader saw it. */
+  cause: v.string(),
+});
+export type ClusterMode = v.InferOutput<typeof clusterMode>;
 
 export const poolRecord = v.object({ factor: v.picklist([1, 2]), groupCount: v.pipe(count, v.minValue(1), v.maxValue(65536)) });
 export type PoolRecord = v.InferOutput<typeof poolRecord>;
@@ -105,6 +136,39 @@ export const groupConfig = v.object({
   nonce: count,
 });
 export type GroupConfig = v.InferOutput<typeof groupConfig>;
+
+/**
+ * R14: what a drive holds that does not obey the store as it is. It has stopped everything before it reports, and does nothing
+ * until the round is done, so what it says stays true without a lease.
+ */
+export const recoveryReport = v.object({
+  drive: driveId,
+  server: serverName,
+  instance,
+  /** The restore that it answers; null: none has begun. */
+  round: v.nullable(count),
+  /** Why this store cannot be the one that the drive knows; null: it only waits for the restore to end. */
+  evidence: v.nullable(v.string()),
+  /** The incarnation, the store and its revision as the drive remembers them. */
+  incarnation: count,
+  storeId: v.string(),
+  revision: count,
+  groups: v.array(
+    v.object({
+      group: count,
+      config: v.nullable(groupConfig),
+      last: v.object({ epoch: count, seq: count }),
+      committed: v.object({ epoch: count, seq: count }),
+      incomplete: v.boolean(),
+      damaged: v.boolean(),
+    }),
+  ),
+  /** Volumes whose purge it holds (R21), with the factor of their groups. */
+  purged: v.array(v.object({ id: volumeId, factor: v.picklist([1, 2]) })),
+  /** Volumes of which it holds extents. */
+  volumes: v.array(volumeId),
+});
+export type RecoveryReport = v.InferOutput<typeof recoveryReport>;
 
 /** The monitor's wish: the drives that should hold the group, the wanted primary first. The primary enacts it. */
 export const groupPlan = v.object({ wanted: v.pipe(v.array(driveId), v.minLength(1)) });
@@ -166,7 +230,9 @@ export const keys = {
   host: (name: string) => `host/${name}`,
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
+  recovery: (id: DriveId) => `recovery/${id}`,
   leader: "monitor/leader",
+  mode: "mode",
 } as const;
 
 const POOL_STRIDE = 2 ** 20;

@@ -30,7 +30,7 @@ export class ClusterView {
     this.#pauses = new Pauses(() => platform.clock.nowMs());
     this.#watch = store.watch("", {
       snapshot: (entries, origin) => {
-        this.map.snapshot(entries, origin.revision);
+        this.map.snapshot(entries, origin.revision, origin.storeId);
         this.#ready = true;
         this.#answered();
       },

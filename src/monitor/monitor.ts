@@ -1,5 +1,7 @@
 import type { DriveId, Epoch, Instance } from "../base/ids.ts";
 import { assert } from "../base/assert.ts";
+import { awayText } from "../cluster/health-sentence.ts";
+import { gatherFacts } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import { keys } from "../cluster/schema.ts";
 import type { GroupConfig, GroupPlan, PoolRecord } from "../cluster/schema.ts";
@@ -7,10 +9,12 @@ import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Transaction, Watch } from "../platform/store.ts";
 import { Leadership } from "./leader.ts";
 import { Liveness } from "./liveness.ts";
+import { nextMode, Unserved } from "./mode.ts";
 import { initialPlacement } from "./placement.ts";
 import type { PlacedGroup } from "./placement.ts";
 import { plan, PLAN_SETTINGS } from "./plan.ts";
 import type { PlanChange, PlanDrive, PlanInput, PlanSettings } from "./plan.ts";
+import { restoreStep } from "./restore.ts";
 import { Forming, GROUPS_PER_TRANSACTION, poolState, upDrives } from "./pools.ts";
 
 /** Time-outs run out between changes, so the plan is looked at this often even when nothing changes. */
@@ -20,7 +24,7 @@ const DEBOUNCE_MS = 100;
 /** Wishes written by one transaction: within what every store accepts. */
 const WISHES_PER_TRANSACTION = 63;
 /** Changes worth an early look. Others, such as what drives observe of themselves all the time, wait for the next tick. */
-const PROMPT_KEYS = /^(cluster$|server\/|drive\/|up\/|death\/|pool\/|pg-plan\/)/;
+const PROMPT_KEYS = /^(cluster$|recovery\/|server\/|drive\/|up\/|death\/|pool\/|pg-plan\/)/;
 /** What a supervisor records as the reason of a death that is a drive's own failure. */
 const DRIVE_FAILED = "drive-failed";
 
@@ -33,6 +37,7 @@ export class Monitor {
   readonly #leadership: Leadership;
   readonly #liveness = new Liveness();
   readonly #forming = new Forming();
+  readonly #unserved: Unserved;
   #watch: Watch | null = null;
   #tick: Timer | null = null;
   #soon: Timer | null = null;
@@ -47,6 +52,7 @@ export class Monitor {
     this.#platform = platform;
     this.#store = store;
     this.#settings = settings;
+    this.#unserved = new Unserved(platform.clock.nowMs());
     this.#leadership = new Leadership(platform, store, server, () => {
       this.#said.clear();
       this.#forming.reset();
@@ -62,7 +68,7 @@ export class Monitor {
     assert(this.#watch === null, "a monitor is started once");
     this.#watch = this.#store.watch("", {
       snapshot: (entries, origin) => {
-        this.map.snapshot(entries, origin.revision);
+        this.map.snapshot(entries, origin.revision, origin.storeId);
         // After a restore the store's revision may be lower than what was written to the one before.
         this.#writtenRevision = 0;
         this.#observe();
@@ -109,14 +115,26 @@ export class Monitor {
 
   /** One look at a time; what a look misses because another is under way, the next tick sees. */
   #look(): void {
-    if (this.#stopped || this.#looking !== null || !this.leading) return;
-    if (this.map.revision === 0 || this.map.revision < this.#writtenRevision) return;
+    if (this.#stopped || this.#looking !== null || this.map.revision === 0) return;
+    // Also while another leads: who takes over must not begin to count anew.
+    this.#unserved.observe(this.map, this.#platform.clock.nowMs());
+    if (!this.leading) return;
+    if (this.map.revision < this.#writtenRevision) return;
     this.#looking = this.#act().finally(() => {
       this.#looking = null;
     });
   }
 
   async #act(): Promise<void> {
+    const { random, clock } = this.#platform;
+    const step = restoreStep(this.map, { nonce: () => random.id(), wallMs: () => clock.wallMs() });
+    // R14: until every drive obeys this store again there is nothing to plan by.
+    if (step !== null) {
+      this.#say("restore", step.level, step.sentence);
+      await this.#write(step.transactions);
+      return;
+    }
+    if (!(await this.#setMode())) return;
     const changes = this.#planned();
     let poolWanted = false;
     // All decisions of a look are made on one map, before the first await.
@@ -235,6 +253,21 @@ export class Monitor {
       const server = this.map.drives.get(id)?.server ?? "a server that is not known";
       this.#platform.log.warn(`Drive ${id} of ${server} is not waited for any longer: its copies of ${count} placement groups are made on other drives.`);
     }
+  }
+
+  // ---- read-only ----
+
+  /** False when the mode had to change and could not be. */
+  async #setMode(): Promise<boolean> {
+    const { map } = this;
+    const mode = nextMode(map, this.#unserved, this.#platform.clock.wallMs(), () => awayText(gatherFacts(map, null)));
+    if (mode === "keep") return true;
+    const compares = [{ key: keys.mode, revision: map.modeRevision }];
+    const written = await this.#write([mode === null ? { compares, deletes: [keys.mode] } : { compares, puts: [{ key: keys.mode, value: JSON.stringify(mode) }] }]);
+    if (!written) return false;
+    if (mode === null) this.#platform.log.info("The cluster takes writes again: every group serves.");
+    else if (map.mode === null) this.#platform.log.error(`The cluster is read-only: ${mode.groups.length} placement groups have no copy that answers since ${mode.cause}.`);
+    return true;
   }
 
   // ---- writing ----

@@ -14,7 +14,7 @@ export interface Platform {
 }
 
 /** Environments that cannot be survived; the supervisor reads the exit code (see `FATAL_EXIT_CODES`). */
-export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch";
+export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch" | "store-restored";
 
 export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   bug: 70,
@@ -23,6 +23,7 @@ export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   configuration: 73,
   "port-taken": 74,
   "store-mismatch": 75,
+  "store-restored": 76,
 };
 
 export interface Clock {

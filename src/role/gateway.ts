@@ -63,7 +63,12 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
 /** Follows the whole store from now on; resolves when the map holds a formed cluster. */
 async function watchMap({ store, config, platform }: RoleContext, map: ClusterMap, changed: (keys: readonly string[]) => void): Promise<Watch> {
   const formed = Promise.withResolvers<void>();
+  let incarnation: number | null = null;
   const apply = (keysChanged: readonly string[]): void => {
+    // R14: what was promised to sessions before the store was restored holds no longer; the next process begins with none.
+    const { cluster } = map;
+    if (cluster && incarnation !== null && cluster.incarnation !== incarnation) platform.fatal("store-restored", `the cluster store was restored: incarnation ${cluster.incarnation} follows ${incarnation}`);
+    incarnation = cluster?.incarnation ?? incarnation;
     changed(keysChanged);
     if (!map.cluster) return;
     if (map.cluster.id !== config.clusterId) platform.fatal("store-mismatch", `the store is of cluster ${map.cluster.id}, this server's configuration of ${config.clusterId}`);

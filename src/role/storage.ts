@@ -85,9 +85,9 @@ export async function startStorage(context: RoleContext, driveIndex: number, dia
 async function firstMap(platform: Platform, store: ClusterStore): Promise<ClusterMap> {
   for (let tries = 0; ; tries += 1) {
     try {
-      const { entries, revision } = await store.range("");
+      const { entries, revision, storeId } = await store.range("");
       const map = new ClusterMap();
-      map.snapshot(entries, revision);
+      map.snapshot(entries, revision, storeId);
       if (map.cluster) return map;
       if (tries === 0) platform.log.info("waiting for the cluster to be formed");
     } catch (error) {

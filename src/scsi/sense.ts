@@ -32,6 +32,7 @@ function define(key: number, asc: number, ascq: number): Sense {
 }
 
 export const NO_SENSE = define(0x0, 0x00, 0x00);
+export const ACCESS_STATE_TRANSITION = define(0x2, 0x04, 0x0a);
 export const UNRECOVERED_READ_ERROR = define(0x3, 0x11, 0x00);
 export const WRITE_ERROR = define(0x3, 0x0c, 0x00);
 export const PARAMETER_LIST_LENGTH_ERROR = define(0x5, 0x1a, 0x00);
@@ -116,6 +117,8 @@ export function volumeFailure(error: VolumeError, writing: boolean): ScsiResult 
       return check(SPACE_ALLOCATION_FAILED);
     case "read-only":
       return check(WRITE_PROTECTED);
+    case "not-ready":
+      return check(ACCESS_STATE_TRANSITION);
     case "medium-error":
       return check(writing ? WRITE_ERROR : UNRECOVERED_READ_ERROR);
     case "deleted":

@@ -19,19 +19,37 @@ export async function readConfig(store: ClusterStore, group: GroupId): Promise<S
   }
 }
 
+export interface ConfigWorld {
+  readonly store: ClusterStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Revision of the record `cluster`, as the caller knows it. */
+  clusterRevision(): number;
+  /** R14: whether the store may be written; "wait" is as if it gave no answer, "ended": the caller's term is over. */
+  standing(): "good" | "wait" | "ended";
+}
+
 /**
  * R8. Resolves only when settled. Refused is not proof of loss: an earlier try of ours may have taken effect, which the nonce
  * shows. Unknown is settled by a definite answer to another try on the same expected revision, with the same nonce.
  */
 export async function writeConfig(
-  { store, clock, log }: { store: ClusterStore; clock: Clock; log: Log },
+  { store, clock, log, clusterRevision, standing }: ConfigWorld,
   group: GroupId,
   expectedRevision: number,
   config: GroupConfig,
 ): Promise<{ won: boolean; current: StoredConfig | null }> {
   const key = keys.group(group);
   for (;;) {
-    const outcome = await store.transact({ compares: [{ key, revision: expectedRevision }], puts: [{ key, value: JSON.stringify(config) }] });
+    const may = standing();
+    if (may === "ended") return { won: false, current: null };
+    if (may === "wait") {
+      await new Promise<void>((resolve) => void clock.timer(SETTLE_AGAIN_MS, resolve));
+      continue;
+    }
+    // R14: what was decided by the store before a restore has no effect after it.
+    const compares = [{ key, revision: expectedRevision }, { key: keys.cluster, revision: clusterRevision() }];
+    const outcome = await store.transact({ compares, puts: [{ key, value: JSON.stringify(config) }] });
     switch (outcome.outcome) {
       case "success":
         return { won: true, current: { config, revision: outcome.revision } };

@@ -10,17 +10,23 @@ import type { Hello } from "../wire/hello.ts";
 import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
 import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
+import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 import { credits } from "./group/replica.ts";
 import { Links } from "./links.ts";
 import { Registration } from "./registration.ts";
+import { Standing } from "./standing.ts";
 
 const TICK_MS = 100;
 /** R16: answers to a gateway's operations are kept this long after it was last seen alive; it gives up on commands earlier. */
 const GATEWAY_REMEMBERED_MS = 60_000;
+/** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
+const OBSERVE_EVERY_MS = 1000;
 const FORGET_GATEWAYS_EVERY_MS = 10_000;
+/** Said to callers while the drive is in alarm (R14). */
+const NOT_OBEYING = "this drive does not obey the cluster store as it is: it may have been restored";
 /** Hand-overs of one drive are at least this far apart. */
 const HAND_OVER_EVERY_MS = 200;
 
@@ -42,6 +48,9 @@ export class StorageNode {
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  readonly #standing: Standing;
+  /** What was found bad on the drives of the groups that this process serves (R25). */
+  readonly damage: Damage;
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
@@ -60,17 +69,22 @@ export class StorageNode {
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
     this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
+    this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#host = this.#makeHost();
-    for (const id of drive.images.keys()) this.#group(id);
+    this.#standing = new Standing(
+      { drive, map: options.map, store, clock: platform.clock, log: platform.log, server: options.record.server },
+      { alarm: () => this.#alarm(), good: () => this.#obey() },
+    );
   }
 
   /** Resolves when the drive is registered; the caller has opened the port before (R22: nobody is sent to a closed one). */
   async start(): Promise<void> {
     const { store, map, platform } = this.#options;
+    await this.#standing.begin();
     await this.#registration.start();
     this.#watch = store.watch("", {
-      snapshot: (entries, { revision }) => this.#mapChanged(map.snapshot(entries, revision)),
-      changed: (changes, { revision }) => this.#mapChanged(map.changed(changes, revision)),
+      snapshot: (entries, { revision, storeId }) => this.#mapChanged(map.snapshot(entries, revision, storeId), true),
+      changed: (changes, { revision }) => this.#mapChanged(map.changed(changes, revision), false),
     });
     const every = (ms: number, run: () => void): void => {
       let timer = platform.clock.timer(ms, again);
@@ -82,11 +96,29 @@ export class StorageNode {
     };
     every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
     every(BEACON_MS, () => this.#sendBeacons());
+    every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
+  }
+
+  /** R14: nothing is served, confirmed or proposed; what was under way ends without an answer. */
+  #alarm(): void {
+    this.#eachGroup((group) => group.stop());
+    this.#groups.clear();
+    for (const channel of this.#accepted) channel.close(NOT_OBEYING);
+    this.#registration.changed();
+  }
+  /** As after a start: promises count anew (R3d), and what the store says is read again. */
+  #obey(): void {
+    if (this.#closed) return;
+    const { drive, map } = this.#options;
+    for (const id of drive.images.keys()) this.#group(id);
+    for (const [id, { config }] of map.groups) if (config.members.includes(drive.id) || config.learners.includes(drive.id)) this.#group(id);
+    this.#registration.changed();
   }
 
   async stop(): Promise<void> {
     this.#closed = true;
+    this.#standing.close();
     for (const timer of this.#timers) timer.cancel();
     this.#watch?.close();
     this.#eachGroup((group) => group.stop());
@@ -111,6 +143,7 @@ export class StorageNode {
   /** R18 and hello: dead or older instances stay out. */
   refuse({ peer }: Hello): string | null {
     if (this.#closed) return "this drive stops";
+    if (!this.#standing.good) return NOT_OBEYING;
     if (peer.kind === "gateway") return this.#options.map.deaths.has(peer.id) ? "this gateway was published dead" : null;
     const refused = this.#refused.get(peer.id as DriveId) ?? 0;
     if (peer.instance <= refused) return "this instance of the drive was published dead";
@@ -130,7 +163,7 @@ export class StorageNode {
   }
 
   #receive(channel: Channel, message: Message): void {
-    if (this.#closed) return;
+    if (this.#closed || !this.#standing.good) return;
     switch (message.type) {
       case "read":
       case "write":
@@ -209,8 +242,10 @@ export class StorageNode {
 
   // ---- the cluster map ----
 
-  #mapChanged(keys: readonly string[]): void {
+  #mapChanged(keys: readonly string[], all: boolean): void {
     if (this.#closed) return;
+    this.#standing.changed(keys, all);
+    if (!this.#standing.good) return;
     const { map, drive } = this.#options;
     for (const key of keys) {
       const [kind, ...rest] = key.split("/");
@@ -264,19 +299,26 @@ export class StorageNode {
 
   #observe(): Observed {
     const groups: Observed["groups"] = [];
+    const hung = this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS;
     for (const group of this.#groups.values()) {
-      if (!group.term) continue;
+      if (!group.term) {
+        const image = group.replica.image;
+        const named = (image?.damaged || image?.incomplete) && this.#options.map.groups.get(group.id)?.config.members.includes(this.#options.drive.id);
+        // R7b: a member that must not lead says why; when no other one does, health can tell.
+        if (named) groups.push({ group: group.id, epoch: group.epoch, state: "waiting", waitingFor: "damaged-copy", copiedBytes: 0, remainingBytes: 0 });
+        continue;
+      }
       const recoveries = [...(group.serving?.recoveries ?? [])];
       const sum = (pick: (recovery: (typeof recoveries)[number]) => number): number => recoveries.reduce((total, recovery) => total + pick(recovery), 0);
       groups.push({
         group: group.id,
         epoch: group.epoch,
-        state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering",
+        ...groupWord(group, hung),
         copiedBytes: sum((recovery) => recovery.copiedBytes),
         remainingBytes: sum((recovery) => recovery.remainingBytes),
       });
     }
-    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups };
+    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups, damage: [...this.damage.counts] };
   }
 
   #makeHost(): GroupHost {
@@ -289,10 +331,17 @@ export class StorageNode {
       clock,
       random,
       log,
+      damage: this.damage,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
-      readConfig: (group) => readConfig(store, group),
-      writeConfig: (group, revision, config) => writeConfig({ store, clock, log }, group, revision, config),
+      incarnation: () => drive.memory.incarnation,
+      // R14: a store that may have gone back is as one that does not answer (R13).
+      readConfig: async (group) => (this.#standing.doubted ? null : readConfig(store, group)),
+      writeConfig: (group, revision, config) => {
+        const { generation } = this.#standing;
+        const standing = (): "good" | "wait" | "ended" => (this.#standing.generation !== generation ? "ended" : this.#standing.doubted ? "wait" : "good");
+        return writeConfig({ store, clock, log, clusterRevision: () => map.clusterRevision, standing }, group, revision, config);
+      },
       hint: (group) => map.groups.get(group) ?? null,
       plan: (group) => map.plans.get(group)?.plan ?? null,
       driveIsUp: (id) => map.upDrives.has(id),
@@ -320,6 +369,13 @@ export class StorageNode {
     for (const channel of this.#accepted)
       if (channel.peer.kind === "drive" && channel.peer.id === id && channel.peer.instance <= instance) channel.close("the instance was published dead");
   }
+}
+
+/** R3f, R7b: a group that nobody can use says so, whatever its own state, so that hosts are not left waiting for it. */
+function groupWord(group: Group, hung: boolean): Pick<Observed["groups"][number], "state" | "waitingFor"> {
+  if (hung) return { state: "waiting", waitingFor: "hung-journal" };
+  if (group.waitingFor) return { state: "waiting", waitingFor: group.waitingFor };
+  return { state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering" };
 }
 
 /** The group of an extent that lies on a drive; 0 when its volume is known nowhere: such data is kept and never served. */

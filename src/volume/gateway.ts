@@ -24,6 +24,8 @@ const WAITING_MAX = 65_536;
 const SWEEP_MS = 100;
 /** A channel that carried nothing for this long is closed; it is opened again in a round trip or two. */
 const UNUSED_MS = 60_000;
+/** A write that was sent before the cluster became read-only is answered in this time by a group that serves, or not at all. */
+const SENT_WHEN_READ_ONLY_MS = 1000;
 /** A block that fails its checksum this often was not hurt on the way. */
 const CORRUPT_MAX = 3;
 
@@ -52,6 +54,7 @@ export class Gateway {
   #sweep: Timer;
   #retry: Timer | null = null;
   #retryAtMs = Infinity;
+  #readOnlySinceMs = 0;
 
   /** `map` is kept fresh by the caller, who says so with `mapChanged`. `instance` is random and never 0. */
   constructor(platform: Platform, map: ClusterMap, dialer: Dialer, instance: Instance) {
@@ -82,6 +85,7 @@ export class Gateway {
     const record = this.#map.volumes.get(id);
     if (!record) return Promise.resolve({ ok: false, error: "deleted" });
     if (this.#closed || this.#waiting.length - this.#waitingHead >= WAITING_MAX) return Promise.resolve({ ok: false, error: "unavailable" });
+    if (kind !== "read" && this.#map.mode) return Promise.resolve({ ok: false, error: "read-only" });
     const startMs = this.platform.clock.nowMs();
     return new Promise((resolve) => {
       const times = { receivedMs: this.#arrivals.receivedMs(startMs), startMs };
@@ -102,6 +106,7 @@ export class Gateway {
       else if (kind === "drive") this.#driveChanged(id as DriveId, drives);
       else if (kind === "death") this.#driveDied(id as DriveId);
       else if (kind === "pool") everything = true;
+      else if (key === "mode") this.#modeChanged();
       else if (kind === "volume") {
         everything = true;
         if (!this.#map.volumes.has(Number(id) as VolumeId)) this.#volumes.delete(Number(id) as VolumeId);
@@ -179,6 +184,8 @@ export class Gateway {
     const pool = this.#map.pools.get(command.factor);
     if (!pool) return this.#pause(piece);
     piece.group = groupOf(command.factor, pool.groupCount, command.lineage, piece.extent);
+    const refusal = this.#refusal(piece);
+    if (refusal) return this.#finishPiece(piece, refusal);
     const config = this.#map.groups.get(piece.group)?.config;
     const drive = config && this.#map.drives.get(config.primary);
     if (!drive) return this.#pause(piece);
@@ -255,6 +262,38 @@ export class Gateway {
     this.#pump();
   }
 
+  // ---- read-only ----
+
+  /** What a piece of this group is answered at once while the cluster is read-only; null: it goes its way. */
+  #refusal({ command, group }: Piece): VolumeError | null {
+    if (!this.#map.mode) return null;
+    if (command.kind !== "read") return "read-only";
+    return this.#map.unservedGroups.has(group) ? "not-ready" : null;
+  }
+
+  /** The cluster has become read-only, or what survives has changed: those that wait already are answered too. */
+  #modeChanged(): void {
+    if (!this.#map.mode) return;
+    this.#readOnlySinceMs = this.platform.clock.nowMs();
+    this.#refuse(false);
+    for (let at = this.#waitingHead; at < this.#waiting.length; at += 1) {
+      const command = this.#waiting[at] as Command;
+      if (command.kind === "read") continue;
+      if (command.outstanding === 0) command.finish("read-only");
+      else command.error ??= "read-only";
+    }
+    this.#pump();
+  }
+
+  /** A write that was sent to a group that serves may still be acknowledged, unless `sentToo`. */
+  #refuse(sentToo: boolean): void {
+    for (const piece of this.#pieces) {
+      if (piece.state === "free") continue;
+      const refusal = this.#refusal(piece);
+      if (refusal && (sentToo || piece.state !== "sent" || this.#map.unservedGroups.has(piece.group))) this.#finishPiece(piece, refusal);
+    }
+  }
+
   // ---- news ----
 
   #groupChanged(piece: Piece): void {
@@ -318,6 +357,7 @@ export class Gateway {
       if (nowMs < command.deadlineMs) break;
       command.finish("unavailable");
     }
+    if (this.#map.mode && nowMs - this.#readOnlySinceMs > SENT_WHEN_READ_ONLY_MS) this.#refuse(true);
     for (const piece of this.#pieces) {
       if (piece.state === "free" || nowMs < piece.command.deadlineMs) continue;
       piece.command.finish("unavailable");

@@ -29,6 +29,8 @@ export type VolumeError =
   | "no-space"
   /** The cluster is read-only: DATA PROTECT, WRITE PROTECTED (07h/27h/00h). */
   | "read-only"
+  /** The cluster is read-only and no copy of the range answers: NOT READY, ASYMMETRIC ACCESS STATE TRANSITION (02h/04h/0Ah). */
+  | "not-ready"
   /** No copy with a valid checksum: MEDIUM ERROR (03h/11h/00h for reads). */
   | "medium-error"
   /** The volume was deleted: ILLEGAL REQUEST, LOGICAL UNIT NOT SUPPORTED (05h/25h/00h). */

@@ -1,5 +1,5 @@
 import { FormatError, Reader, Writer } from "../base/bytes.ts";
-import { BLOCK_BYTES, BLOCKS_PER_EXTENT, EXTENT_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK, SECTORS_PER_EXTENT } from "../base/geometry.ts";
+import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT, EXTENT_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK, SECTORS_PER_EXTENT } from "../base/geometry.ts";
 import type { Epoch, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import { groupConfig, parseValue, type GroupConfig } from "../cluster/schema.ts";
 import * as e from "./entry.ts";
@@ -9,6 +9,8 @@ import { COMMAND_RESULTS, type Blocks, type CommandResult, type Message, type Mo
 export const DATA_BYTES_MAX = EXTENT_BYTES;
 /** Header fields of the largest message: a tail with ENTRIES_MAX headers. */
 export const HEAD_BYTES_MAX = 16 * 1024 * 1024;
+/** Of a reason to park something: a sentence. */
+const WHY_BYTES_MAX = 1024;
 const CONFIG_BYTES_MAX = 64 * 1024;
 const GROUPS_MAX = 65536;
 const RANGES_MAX = 1 << 20;
@@ -21,6 +23,7 @@ export const MESSAGE_TYPES: Record<Message["type"], number> = {
   fence: 10, tail: 11, mark: 12, adopt: 13, settled: 14, fetch: 15, fetched: 16,
   replicate: 20, replicated: 21, gap: 22, "catch-up": 23, manifest: 24, differs: 25, copy: 26, "caught-up": 27, "stale-epoch": 28,
   beacon: 30, "beacon-ok": 31,
+  inspect: 35, inspected: 36, park: 37,
   read: 40, "read-done": 41, write: 42, unmap: 43, done: 44,
 };
 const TYPE_NAMES = new Map(Object.entries(MESSAGE_TYPES).map(([name, number]) => [number, name as Message["type"]]));
@@ -50,6 +53,8 @@ export function writeHead(w: Writer, message: Message): void {
       break;
     case "mark":
       w.list(message.ranges, e.writeRange);
+      e.writeId(w, message.common);
+      w.list(message.adopted, e.writeId);
       break;
     case "adopt":
       e.writeId(w, message.common);
@@ -57,16 +62,33 @@ export function writeHead(w: Writer, message: Message): void {
       break;
     case "settled":
       break;
-    case "fetch":
     case "read":
       e.writeRange(w, message.range);
       break;
+    case "fetch":
+      e.writeRange(w, message.range);
+      w.u8(message.content ? 1 : 0);
+      break;
     case "fetched":
-      w.u8(message.ok ? 1 : 0);
+      w.u8(message.content ? 1 : 0).list(message.badBlocks, (x, block) => x.u16(block));
       writeBlocks(w, message);
+      break;
+    case "inspect":
+      writeInterval(w, message);
+      break;
+    case "inspected":
+      w.list(message.extents, (x, extent) => {
+        writeExtent(x, extent);
+        x.u8(extent.known ? 1 : 0);
+      });
+      break;
+    case "park":
+      e.writeRange(w, message.range);
+      w.text(message.why);
       break;
     case "copy":
       writeBlocks(w, message);
+      w.u16(message.clean.first).u16(message.clean.count);
       break;
     case "replicate": {
       const { buffer, offset } = w.fixed(e.ENTRY_HEADER_BYTES);
@@ -89,18 +111,14 @@ export function writeHead(w: Writer, message: Message): void {
       w.u8(message.dirty ? 1 : 0).list(message.dirty ?? [], e.writeRange);
       break;
     case "manifest":
-      for (const end of [message.after, message.through]) {
-        w.u8(end ? 1 : 0);
-        if (end) e.writeExtentKey(w, end);
-      }
-      w.list(message.extents, (x, extent) => {
-        e.writeExtentKey(x, extent.key);
-        e.writeId(x, extent.version);
-        x.u32(Number(extent.digest & 0xffffffffn)).u32(Number(extent.digest >> 32n));
-      });
+      writeInterval(w, message);
+      w.list(message.extents, writeExtent);
       break;
     case "differs":
-      w.list(message.extents, e.writeExtentKey);
+      w.list(message.extents, (x, { key, held }) => {
+        e.writeExtentKey(x, key);
+        x.u8(held ? 1 : 0).bytes(held ? new Uint8Array(held.buffer, held.byteOffset, held.byteLength) : NO_DATA);
+      });
       break;
     case "caught-up":
       e.writeId(w, message.through);
@@ -175,20 +193,33 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       return { ...common, type, damaged, incomplete, completeThrough, committed, base, last, entries, diverged, reconciling: r.list(RANGES_MAX, e.readRange) };
     }
     case "mark":
-      return { ...common, type, ranges: r.list(RANGES_MAX, e.readRange) };
+      return { ...common, type, ranges: r.list(RANGES_MAX, e.readRange), common: e.readId(r), adopted: r.list(e.ENTRIES_MAX, e.readId) };
     case "adopt":
       return { ...common, type, common: e.readId(r), entries: e.readEntries(r) };
     case "settled":
       return { ...common, type };
-    case "fetch":
     case "read":
       return { ...common, type, range: someBlocks(e.readRange(r)) };
+    case "fetch":
+      return { ...common, type, range: someBlocks(e.readRange(r)), content: r.u8() !== 0 };
     case "fetched": {
-      const ok = r.u8() !== 0;
-      return { ...common, type, ok, ...readBlocks(r, data) };
+      const content = r.u8() !== 0;
+      const badBlocks = r.list(BLOCKS_PER_EXTENT, (x) => x.u16());
+      if (content ? badBlocks.length > 0 : data.length > 0) throw new FormatError("bad blocks with content, or content where there is none");
+      return { ...common, type, content, badBlocks, ...readBlocks(r, data, content) };
     }
-    case "copy":
-      return { ...common, type, ...readBlocks(r, data) };
+    case "inspect":
+      return { ...common, type, ...readInterval(r) };
+    case "inspected":
+      return { ...common, type, extents: r.list(EXTENTS_MAX, (x) => ({ ...readExtent(x), known: x.u8() !== 0 })) };
+    case "park":
+      return { ...common, type, range: someBlocks(e.readRange(r)), why: r.text(WHY_BYTES_MAX) };
+    case "copy": {
+      const blocks = readBlocks(r, data);
+      const clean = { first: r.u16(), count: r.u16() };
+      if (clean.first % BLOCKS_PER_CHUNK !== 0 || clean.count % BLOCKS_PER_CHUNK !== 0 || clean.first + clean.count > BLOCKS_PER_EXTENT) throw new FormatError("a copy that cleans no whole chunks");
+      return { ...common, type, ...blocks, clean };
+    }
     case "replicate": {
       const { buffer, offset } = r.fixed(e.ENTRY_HEADER_BYTES);
       const entry = e.readEntry(buffer, offset);
@@ -213,13 +244,11 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       return { ...common, type, common: shared, base, entries, dirty: delta ? ranges : null };
     }
     case "manifest": {
-      const after = r.u8() ? e.readExtentKey(r) : null;
-      const through = r.u8() ? e.readExtentKey(r) : null;
-      const extents = r.list(EXTENTS_MAX, (x) => ({ key: e.readExtentKey(x), version: e.readId(x), digest: BigInt(x.u32()) | (BigInt(x.u32()) << 32n) }));
-      return { ...common, type, after, through, extents };
+      const interval = readInterval(r);
+      return { ...common, type, ...interval, extents: r.list(EXTENTS_MAX, readExtent) };
     }
     case "differs":
-      return { ...common, type, extents: r.list(EXTENTS_MAX, e.readExtentKey) };
+      return { ...common, type, extents: r.list(EXTENTS_MAX, (x) => ({ key: e.readExtentKey(x), held: readDigests(x) })) };
     case "caught-up": {
       const through = e.readId(r);
       const operations = r.list(OPERATIONS_MAX, (x) => ({ gateway: x.u64() as Instance, operation: x.u64(), result: x.u8() }));
@@ -273,13 +302,41 @@ function writeModifying(w: Writer, m: Modifying): void {
 function readModifying(r: Reader): Modifying {
   return { gateway: r.u64() as Instance, operation: r.u64(), oldestOpen: r.u64(), stampInstance: r.u64() as Instance, stampMs: r.f64() };
 }
+interface Interval {
+  readonly after: e.ExtentKey | null;
+  readonly through: e.ExtentKey | null;
+}
+function writeInterval(w: Writer, { after, through }: Interval): void {
+  for (const end of [after, through]) {
+    w.u8(end ? 1 : 0);
+    if (end) e.writeExtentKey(w, end);
+  }
+}
+function readInterval(r: Reader): Interval {
+  const after = r.u8() ? e.readExtentKey(r) : null;
+  return { after, through: r.u8() ? e.readExtentKey(r) : null };
+}
+interface ExtentDigest {
+  readonly key: e.ExtentKey;
+  readonly version: e.EntryId;
+  readonly digest: bigint;
+}
+function writeExtent(w: Writer, { key, version, digest }: ExtentDigest): void {
+  e.writeExtentKey(w, key);
+  e.writeId(w, version);
+  w.u32(Number(digest & 0xffffffffn)).u32(Number(digest >> 32n));
+}
+function readExtent(r: Reader): ExtentDigest {
+  return { key: e.readExtentKey(r), version: e.readId(r), digest: BigInt(r.u32()) | (BigInt(r.u32()) << 32n) };
+}
 function writeBlocks(w: Writer, blocks: Blocks): void {
   e.writeRange(w, blocks.range);
   w.u8(blocks.version ? 1 : 0);
   e.writeId(w, blocks.version ?? e.NO_ENTRY);
   writeChecksums(w, blocks.checksums);
 }
-function readBlocks(r: Reader, data: Buffer): Blocks {
+/** `content` false: the checksums stand alone. */
+function readBlocks(r: Reader, data: Buffer, content = true): Blocks {
   const range = e.readRange(r);
   const exists = r.u8() !== 0;
   const version = e.readId(r);
@@ -287,8 +344,17 @@ function readBlocks(r: Reader, data: Buffer): Blocks {
   if (checksums.length !== range.count && checksums.length !== 0) throw new FormatError("not one checksum for each block");
   if (data.length !== 0 && data.length !== range.count * BLOCK_BYTES) throw new FormatError("data that does not fit its range");
   if (data.length !== 0 && checksums.length === 0) throw new FormatError("data without checksums");
-  if (data.length === 0 && checksums.some((sum) => sum !== 0)) throw new FormatError("checksums without data");
+  if (!content && checksums.length === 0) throw new FormatError("neither content nor checksums");
+  if (content && data.length === 0 && checksums.some((sum) => sum !== 0)) throw new FormatError("checksums without data");
   return { range, version: exists ? version : null, checksums, data };
+}
+function readDigests(r: Reader): BigUint64Array | null {
+  const known = r.u8() !== 0;
+  const raw = r.bytes(BLOCKS_PER_EXTENT * 8);
+  if (raw.length !== 0 && (!known || raw.length !== BLOCKS_PER_EXTENT * 8)) throw new FormatError("not one digest for each block");
+  const digests = new BigUint64Array(raw.length / 8);
+  new Uint8Array(digests.buffer).set(raw);
+  return known ? digests : null;
 }
 export function writeChecksums(w: Writer, checksums: Uint32Array): void {
   w.bytes(new Uint8Array(checksums.buffer, checksums.byteOffset, checksums.byteLength));

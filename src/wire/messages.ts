@@ -36,6 +36,9 @@ export interface Tail extends Common {
 export interface Mark extends Common {
   readonly type: "mark";
   readonly ranges: readonly BlockRange[];
+  /** What will be adopted after `common`: other entries' content is parked before it is overwritten. */
+  readonly common: EntryId;
+  readonly adopted: readonly EntryId[];
 }
 export interface Adopt extends Common {
   readonly type: "adopt";
@@ -49,10 +52,14 @@ export interface Settled extends Common {
 export interface Fetch extends Common {
   readonly type: "fetch";
   readonly range: BlockRange;
+  /** False: the blocks are read and verified there, and only their checksums travel (R25). */
+  readonly content: boolean;
 }
 export interface Fetched extends Common, Blocks {
   readonly type: "fetched";
-  readonly ok: boolean;
+  /** False: no data; none was asked for, or there are bad blocks. Checksums are those that the replica expects. */
+  readonly content: boolean;
+  readonly badBlocks: readonly number[];
 }
 /** Content of a range: checksum 0 = never written; `data` is empty when all are. `version` null: no such extent. */
 export interface Blocks {
@@ -98,16 +105,46 @@ export interface Manifest extends Common {
 }
 export interface Differs extends Common {
   readonly type: "differs";
-  readonly extents: readonly ExtentKey[];
+  /** `held`: a digest of each block there, 0 = never written; empty when all are; null = not known, all must be copied. */
+  readonly extents: readonly { readonly key: ExtentKey; readonly held: BigUint64Array | null }[];
 }
+/** `range` may be empty: then only `clean` counts. */
 export interface Copy extends Common, Blocks {
   readonly type: "copy";
+  /** R9: whole chunks of the extent, first block and count, that are in sync from here on; count 0 = none. */
+  readonly clean: { readonly first: number; readonly count: number };
 }
 export interface CaughtUp extends Common {
   readonly type: "caught-up";
   readonly through: EntryId;
   readonly operations: readonly { readonly gateway: Instance; readonly operation: number; readonly result: number }[];
   readonly purged: readonly VolumeId[];
+}
+
+// ---- scrub and repair (R25): primary -> member ----
+
+/** Which extents of an interval, as in a manifest, are there at this place of the stream. */
+export interface Inspect extends Common {
+  readonly type: "inspect";
+  readonly after: ExtentKey | null;
+  readonly through: ExtentKey | null;
+}
+export interface Inspected extends Common {
+  readonly type: "inspected";
+  readonly extents: readonly ExtentState[];
+}
+export interface ExtentState {
+  readonly key: ExtentKey;
+  readonly version: EntryId;
+  readonly digest: bigint;
+  /** False: its checksums were lost, so the digest means nothing. */
+  readonly known: boolean;
+}
+/** Keep the range's present content aside; answered with `settled` when that is durable. */
+export interface Park extends Common {
+  readonly type: "park";
+  readonly range: BlockRange;
+  readonly why: string;
 }
 
 /** To any message of a lower epoch: the receiver's config, for the sender to go and read the store. */
@@ -152,6 +189,8 @@ export interface Modifying {
   readonly stampInstance: Instance;
   readonly stampMs: number;
 }
+/** For entries that no gateway asked for. */
+export const BY_NOBODY: Modifying = { gateway: 0 as Instance, operation: 0, oldestOpen: 0, stampInstance: 0 as Instance, stampMs: 0 };
 export interface Write extends Common, Modifying {
   readonly type: "write";
   readonly key: ExtentKey;
@@ -182,6 +221,7 @@ export const COMMAND_RESULTS: readonly CommandResult[] = ["done", "not-primary",
 export type Message =
   | Fence | Tail | Mark | Adopt | Settled | Fetch | Fetched
   | Replicate | Replicated | Gap | CatchUp | Manifest | Differs | Copy | CaughtUp | StaleEpoch
+  | Inspect | Inspected | Park
   | Beacon | BeaconOk
   | Read | ReadDone | Write | Unmap | Done;
 

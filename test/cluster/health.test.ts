@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { DriveId } from "../../src/base/ids.ts";
+import type { DriveId, VolumeId } from "../../src/base/ids.ts";
 import { health, Pauses, withSilentStore } from "../../src/cluster/health.ts";
 import { ClusterMap } from "../../src/cluster/map.ts";
 import { groupId, keys } from "../../src/cluster/schema.ts";
@@ -125,6 +125,40 @@ describe("health", () => {
     expect(cluster.health.details.drivesDown).toEqual([{ id: driveOf(2), server: "server-2" as never }]);
     cluster.put(keys.upDrive(driveOf(2)), { instance: 2, sinceMs: 2 });
     expect(cluster.health.details.drivesDown).toEqual([]);
+  });
+
+  test("read-only it says how much has no copy, in which volumes, and who brings it back", () => {
+    const cluster = new Cluster();
+    cluster.put(keys.volume(1 as VolumeId), { id: 1, name: "db", sizeBytes: 2 ** 30, factor: 1, lineage: 1, createdAtMs: 0 });
+    cluster.group(1, { members: [3], epoch: 2 });
+    cluster.down(2);
+    cluster.down(3);
+    cluster.put(keys.mode, { mode: "read-only", sinceMs: 1, groups: [groupId(1, 1), groupId(1, 2)], cause: "server-2 and server-3 stopped answering" });
+    // Group 2 has its other member on server-1, which answers: only server-3 has to come back.
+    expect(cluster.health).toMatchObject({ state: "read-only", details: { missing: { groups: 2, bytes: 2 ** 29, bringBack: [{ server: "server-3", drives: [driveOf(3)], whole: true }] } } });
+    expect(cluster.health.sentence).toBe(
+      "Read-only: 2 of 4 groups have no copy that answers since server-2 and server-3 stopped answering (about 512.0 MiB of the 1.0 GiB provisioned, in volume db). Writes are refused and reads of what survives go on. Bring back server-3: nothing acknowledged is lost as long as no drive is wiped or replaced.",
+    );
+    cluster.put(keys.mode, null);
+    expect(cluster.health.state).not.toBe("read-only");
+  });
+
+  test("read-only by one drive of a server that is up it names the drive", () => {
+    const cluster = new Cluster();
+    cluster.put(keys.drive("f".repeat(16) as DriveId), { id: "f".repeat(16), server: "server-2", address: "127.0.0.2", port: 4, instance: 1, capacityBytes: 2 ** 33 });
+    cluster.put(keys.upDrive("f".repeat(16) as DriveId), { instance: 1, sinceMs: 1 });
+    cluster.group(1, { members: [2], epoch: 2 });
+    cluster.driveDown(2);
+    cluster.put(keys.mode, { mode: "read-only", sinceMs: 1, groups: [groupId(1, 1)], cause: "drive 2222222222222222 of server-2 stopped answering" });
+    expect(cluster.health.sentence).toContain("Bring back drive 2222222222222222 of server-2:");
+    expect(cluster.health.sentence).toContain("no volume is touched");
+  });
+
+  test("read-only without a whole copy it does not ask for servers that answer", () => {
+    const cluster = new Cluster();
+    cluster.put(keys.observed(driveOf(2)), { instance: 1, usedBytes: 0, groups: [{ group: groupId(1, 1), epoch: 1, state: "waiting", waitingFor: "no-whole-copy", copiedBytes: 0, remainingBytes: 0 }] });
+    cluster.put(keys.mode, { mode: "read-only", sinceMs: 1, groups: [groupId(1, 1)], cause: "their copies cannot be brought together" });
+    expect(cluster.health.sentence).toContain("none is known to hold everything that was acknowledged");
   });
 
   test("with groups that nobody serves it is unavailable and says what to bring back", () => {

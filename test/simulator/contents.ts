@@ -1,8 +1,12 @@
+import { BLOCK_BYTES, BLOCKS_PER_EXTENT } from "../../src/base/geometry.ts";
 import type { GroupId } from "../../src/base/ids.ts";
 import { keys } from "../../src/cluster/schema.ts";
-import { compareIds, showId } from "../../src/wire/entry.ts";
+import { blockChecksum } from "../../src/platform/checksum.ts";
+import { directoryName, extentDirectory, extentName, EXTENTS } from "../../src/storage/drive/layout.ts";
+import type { Trailer } from "../../src/storage/drive/trailer.ts";
+import { compareIds, showId, type ExtentKey } from "../../src/wire/entry.ts";
 import type { SimulatedCluster, SimulatedHost } from "./cluster.ts";
-import { nameOf, type StoredExtent } from "./drive.ts";
+import { DIRECTORY } from "./drive.ts";
 
 /** What is wrong with the copies of a group that is whole and at rest: contents, logs, commit points, states. */
 export function differences(cluster: SimulatedCluster, group: GroupId): string[] {
@@ -12,18 +16,20 @@ export function differences(cluster: SimulatedCluster, group: GroupId): string[]
   if (!first) return ["no members"];
   for (const host of members) {
     const name = cluster.nameOf(host.id);
-    const image = host.medium.images.get(group);
+    const image = host.images.get(group);
     if (!image) return [`${name} has no replica of group ${group}`];
     if (compareIds(image.committed, image.log.last) > 0) found.push(`${name} knows ${showId(image.committed)} as committed, but its log ends at ${showId(image.log.last)}`);
     if (image.damaged || image.incomplete) found.push(`${name} is ${image.damaged ? "damaged" : "incomplete"} and a member`);
     if (image.reconciling.length > 0) found.push(`${name} still marks ranges as being reconciled`);
     if (image.diverged.length > 0) found.push(`${name} still holds diverged entries`);
   }
-  const ends = members.map((host) => host.medium.images.get(group)?.log.last);
+  const ends = members.map((host) => host.images.get(group)?.log.last);
   if (ends.some((end) => end && compareIds(end, ends[0] as never) !== 0)) found.push(`logs of group ${group} end at ${ends.map((end) => end && showId(end)).join(", ")}`);
-  const model = extentsOf(first, group);
+  const model = extentsOf(cluster, first, group);
+  found.push(...rotten(cluster, first, model));
   for (const host of others) {
-    const mine = extentsOf(host, group);
+    const mine = extentsOf(cluster, host, group);
+    found.push(...rotten(cluster, host, mine));
     for (const name of new Set([...model.keys(), ...mine.keys()])) {
       const difference = compare(model.get(name), mine.get(name));
       if (difference) found.push(`extent ${name} of group ${group} on ${cluster.nameOf(first.id)} and ${cluster.nameOf(host.id)}: ${difference}`);
@@ -34,9 +40,9 @@ export function differences(cluster: SimulatedCluster, group: GroupId): string[]
 
 /** Content on a drive that nobody wants there: of deleted volumes, and of groups that are whole without it. */
 export function strays(cluster: SimulatedCluster, name: string): string[] {
-  const { id, medium, running } = cluster.host(name);
+  const { id, running } = cluster.host(name);
   const found: string[] = [];
-  for (const { key } of medium.extents.values()) {
+  for (const key of running?.drive?.extents() ?? []) {
     const group = running?.node?.groupOf(key) ?? (0 as GroupId);
     if (!cluster.store.find(keys.volume(key.volume))) found.push(`R21: ${name} still holds extent ${key.extent} of deleted volume ${key.volume}, group ${group}`);
     else if (!cluster.config(group).members.includes(id)) found.push(`R12: ${name} still holds extent ${key.extent} of volume ${key.volume}, but is no member of group ${group}`);
@@ -44,19 +50,55 @@ export function strays(cluster: SimulatedCluster, name: string): string[] {
   return found;
 }
 
-function extentsOf(host: SimulatedHost, group: GroupId): Map<string, StoredExtent> {
-  return new Map([...host.medium.extents].filter(([, { key }]) => host.running?.node?.groupOf(key) === group));
+/** An extent as its drive knows it; its blocks are read past the drive, as the medium and the page cache have them. */
+interface StoredExtent {
+  readonly key: ExtentKey;
+  readonly trailer: Trailer;
+  block(block: number): Buffer;
+}
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
+/** A drive knows its trailers within this. */
+const LOOK_MS = 5000;
+
+function extentsOf(cluster: SimulatedCluster, host: SimulatedHost, group: GroupId): Map<string, StoredExtent> {
+  const found = new Map<string, StoredExtent>();
+  const { drive, node } = host.running ?? {};
+  if (!drive || !node) return found;
+  const { cache } = drive.extentsOfDrive;
+  const keys = drive.extents().filter((key) => node.groupOf(key) === group);
+  // Pinned first: what is described stays in memory until it is looked at.
+  const extents = keys.map((key) => cache.pin(key));
+  let known = 0;
+  for (const key of keys) void drive.describe(key).then(() => (known += 1));
+  if (!cluster.time.until(() => known === keys.length, LOOK_MS)) cluster.fail(`drive ${cluster.nameOf(host.id)} does not describe its extents`);
+  for (const extent of extents) {
+    const { key, trailer } = extent;
+    cache.unpin(extent);
+    if (!trailer) continue;
+    const name = extentName(key);
+    const inode = host.medium.disk.find(`${DIRECTORY}/${EXTENTS}/${directoryName(extentDirectory(name))}/${name}`);
+    found.set(name, { key, trailer, block: (block) => inode?.pages.get(block) ?? ZEROS });
+  }
+  return found;
+}
+/** I7, at rest: blocks whose content does not match their checksum. */
+function rotten(cluster: SimulatedCluster, host: SimulatedHost, extents: ReadonlyMap<string, StoredExtent>): string[] {
+  const found: string[] = [];
+  for (const [name, { key, trailer, block }] of extents)
+    for (let i = 0; i < BLOCKS_PER_EXTENT; i += 1)
+      if (trailer.isAllocated(i) && blockChecksum(block(i), key.lineage, key.extent * BLOCKS_PER_EXTENT + i) !== trailer.checksums[i])
+        found.push(`I7: block ${i} of extent ${name} on ${cluster.nameOf(host.id)} does not match its checksum`);
+  return found;
 }
 function compare(a: StoredExtent | undefined, b: StoredExtent | undefined): string | null {
-  if (!a || !b) return `it is only on the ${a ? "first" : "second"} (${showExtent(a ?? b)})`;
-  for (let block = 0; block < a.checksums.length; block += 1) {
-    if (a.checksums[block] !== b.checksums[block]) return `block ${block} has checksums ${a.checksums[block]} and ${b.checksums[block]}, versions ${showId(a.version)} and ${showId(b.version)}`;
-    const mine = a.blocks.get(block);
-    const other = b.blocks.get(block);
-    if (mine && other ? !mine.equals(other) : mine !== other) return `block ${block} differs`;
+  if (!a || !b) return `it is only on the ${a ? "first" : "second"}, version ${showId(((a ?? b) as StoredExtent).trailer.version)}`;
+  for (let block = 0; block < BLOCKS_PER_EXTENT; block += 1) {
+    const allocated = a.trailer.isAllocated(block);
+    if (allocated !== b.trailer.isAllocated(block)) return `block ${block} is only on the ${allocated ? "first" : "second"}`;
+    if (!allocated) continue;
+    const [mine, other] = [a.trailer.checksums[block], b.trailer.checksums[block]];
+    if (mine !== other) return `block ${block} has checksums ${mine} and ${other}, versions ${showId(a.trailer.version)} and ${showId(b.trailer.version)}`;
+    if (!a.block(block).equals(b.block(block))) return `block ${block} differs`;
   }
   return null;
-}
-function showExtent(extent: StoredExtent | undefined): string {
-  return extent ? `${nameOf(extent.key)}, version ${showId(extent.version)}, blocks ${[...extent.blocks.keys()].join(" ")}` : "none";
 }

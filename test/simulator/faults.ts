@@ -11,6 +11,7 @@ export class Faults {
   readonly #servers: readonly string[];
   readonly #places: readonly string[];
   readonly #wanted = new Map<number, readonly string[]>();
+  readonly counts: Record<string, number> = {};
   #stopped = false;
 
   constructor(cluster: SimulatedCluster, chance: Chance, everyMs: number) {
@@ -21,7 +22,7 @@ export class Faults {
     this.#servers = [...new Set([...cluster.hosts.values()].map(({ server }) => server))];
     // The gateways' server is cut off from others at times, and never fails itself.
     this.#places = [...this.#servers, "g"];
-    cluster.fate = () => storeFate(chance);
+    cluster.fate = () => this.#storeFate(chance);
   }
 
   start(): void {
@@ -48,7 +49,7 @@ export class Faults {
     for (const server of this.#servers) if (cluster.network.dark.has(server)) cluster.powerOn(server);
     for (const [name, host] of cluster.hosts) {
       host.running?.client.setReachable(true);
-      host.running?.drive.unhang();
+      host.medium.unhang();
       cluster.resume(name);
       if (cluster.stopping.has(name)) cluster.kill(name);
       cluster.start(name);
@@ -68,63 +69,74 @@ export class Faults {
     const kind = chance.float();
     if (kind < 0.22) this.#kill(name);
     else if (kind < 0.25) {
+      this.#count("stop");
       cluster.stop(name);
       this.#later(60, 3000, () => this.#start(name));
     }
     else if (kind < 0.29) this.#powerLoss();
     else if (kind < 0.33) this.#powerOff(server);
     else if (kind < 0.47) {
+      this.#count("stall");
       cluster.stall(name);
       this.#later(100, chance.happens(0.5) ? 2500 : 10_000, () => cluster.resume(name));
     } else if (kind < 0.6) this.#cut();
     else if (kind < 0.72) this.#partition(chance.pick(this.#places), other);
     else if (kind < 0.78) {
+      this.#count("cut off from the store");
       const client = cluster.host(name).running?.client;
       cluster.note(`${name} does not reach the store`);
       client?.setReachable(false);
       this.#later(200, 8000, () => client?.setReachable(true));
     } else if (kind < 0.81) {
+      this.#count("store without quorum");
       cluster.note("the store has no quorum");
       cluster.store.setAvailable(false);
       this.#later(200, 6000, () => cluster.store.setAvailable(true));
     } else if (kind < 0.86) {
-      const drive = cluster.host(name).running?.drive;
-      cluster.note(`the journal of ${name} hangs`);
-      if (drive) drive.hung = true;
-      this.#later(100, 4000, () => drive?.unhang());
+      this.#count("disk hangs");
+      cluster.hang(name, chance.happens(0.5) ? "syncs" : "all");
+      this.#later(100, 4000, () => cluster.unhang(name));
     } else this.#plan();
+  }
+  #count(kind: string): void {
+    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
   }
 
   #kill(name: string): void {
     const published = this.#chance.happens(0.5);
-    const { running, medium } = this.#cluster.host(name);
+    const { running } = this.#cluster.host(name);
     if (!running) return;
-    const { instance } = medium;
+    const instance = running.drive?.instance;
+    this.#count(published ? "kill, published" : "kill");
     this.#cluster.kill(name);
     // The news may come when the next instance runs already.
-    if (published) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance));
+    if (published && instance !== undefined) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance));
     this.#later(20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
   }
   #start(name: string): void {
     if (!this.#cluster.network.dark.has(this.#cluster.host(name).server)) this.#cluster.start(name);
   }
   #powerLoss(): void {
+    this.#count("power loss of all");
     for (const server of this.#servers) this.#cluster.powerOff(server);
     for (const server of this.#servers) this.#later(500, 4000, () => this.#cluster.powerOn(server, this.#chance.between(5, 20)));
   }
   #powerOff(server: string): void {
+    this.#count("power loss of a server");
     this.#cluster.powerOff(server);
     this.#later(1000, 12_000, () => this.#cluster.powerOn(server, this.#chance.between(5, 20)));
   }
   #cut(): void {
     const ends = [...this.#cluster.network.ends];
     if (ends.length === 0) return;
+    this.#count("connection cut");
     const end = this.#chance.pick(ends);
     this.#cluster.note(`cut ${end.self.id} - ${end.peer.id}`);
     this.#cluster.network.cut(end);
   }
   #partition(from: string, to: string): void {
     const cluster = this.#cluster;
+    this.#count("partition");
     if (from === to) {
       cluster.isolate(from);
       this.#later(100, 8000, () => cluster.network.unblockAll());
@@ -150,16 +162,16 @@ export class Faults {
       const servers = this.#chance.shuffled(this.#servers).slice(0, wanted.length);
       next = servers.map((server) => this.#chance.pick([...cluster.hosts].filter(([, host]) => host.server === server).map(([name]) => name)));
     }
+    this.#count("plan changed");
     this.#wanted.set(index, next);
     cluster.plan(group, next);
   }
-}
-
-/** What becomes of a change in the store: mostly nothing special. */
-function storeFate(chance: Chance): TransactionFate {
-  const kind = chance.float();
-  if (kind < 0.02) return "lost";
-  if (kind < 0.05) return "unanswered";
-  if (kind < 0.07) return { lateMs: chance.between(10, 6000) };
-  return "normal";
+  /** What becomes of a change in the store: mostly nothing special. */
+  #storeFate(chance: Chance): TransactionFate {
+    const kind = chance.float();
+    if (kind >= 0.07) return "normal";
+    this.#count("store transaction lost, late or unanswered");
+    if (kind < 0.02) return "lost";
+    return kind < 0.05 ? "unanswered" : { lateMs: chance.between(10, 6000) };
+  }
 }

@@ -54,7 +54,6 @@ export class SimulatedGateway {
     this.#server = server;
     this.instance = instance as Instance;
     this.process = cluster.process(`gateway ${instance}`, server);
-    cluster.gateways.set(String(instance), this);
     cluster.put(keys.upGateway(instance), { instance, server: "g", sinceMs: 0 });
     const store = new ProcessStore(cluster.store.client("admin"), this.process);
     store.watch("", {
@@ -63,10 +62,6 @@ export class SimulatedGateway {
     });
   }
 
-  /** What was asked with a tag that is not answered yet. */
-  asked(tag: number): { readonly operation: number } | undefined {
-    return this.#sent.get(tag);
-  }
   get openCount(): number {
     return this.#open.size;
   }

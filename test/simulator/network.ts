@@ -10,10 +10,12 @@ import type { SimulatedTime } from "./time.ts";
 const CONNECT_TIMEOUT_MS = 2000;
 const HELLO_TIMEOUT_MS = 5000;
 
-/** A process that takes calls. */
-export interface Listening {
+export interface Place {
   readonly process: SimulatedProcess;
   readonly server: string;
+}
+/** A process that takes calls. */
+export interface Listening extends Place {
   readonly instance: Instance;
   refuse(hello: Hello): string | null;
   accept(channel: Channel): ChannelEvents;
@@ -24,7 +26,7 @@ export class SimulatedNetwork {
   readonly time: SimulatedTime;
   readonly chance: Chance;
   readonly listening = new Map<string, Listening>();
-  /** "a>b": nothing gets from server a to server b. */
+  /** "a>b": nothing gets from a to b; each is the name of a server or of a process. */
   readonly #blocked = new Set<string>();
   readonly ends = new Set<End>();
   /** Servers without power: they do not even say that a port is closed. */
@@ -34,7 +36,7 @@ export class SimulatedNetwork {
   /** Each message as it is delivered. */
   delivered: (from: Peer, to: string, message: Message) => void = () => {};
   /** Each message as it is sent. */
-  sent: (from: Peer, to: Peer, message: Message) => void = () => {};
+  sent: (from: End, message: Message) => void = () => {};
   delayMs: () => number;
 
   constructor(time: SimulatedTime, chance: Chance) {
@@ -43,8 +45,11 @@ export class SimulatedNetwork {
     this.delayMs = () => (chance.happens(0.02) ? chance.between(5, 80) : chance.between(0.05, 1));
   }
 
-  isBlocked(from: string, to: string): boolean {
-    return this.#blocked.has(`${from}>${to}`) || this.dark.has(from) || this.dark.has(to);
+  isBlocked(from: Place, to: Place): boolean {
+    if (this.#blocked.size === 0 && this.dark.size === 0) return false;
+    if (this.dark.has(from.server) || this.dark.has(to.server)) return true;
+    const [sender, receiver] = [from.process.name, to.process.name];
+    return [`${from.server}>${to.server}`, `${from.server}>${receiver}`, `${sender}>${to.server}`, `${sender}>${receiver}`].some((way) => this.#blocked.has(way));
   }
   block(from: string, to: string): void {
     this.#blocked.add(`${from}>${to}`);
@@ -78,16 +83,16 @@ export class SimulatedNetwork {
           fail(HELLO_TIMEOUT_MS, "no answer to the hello");
           this.time.timer(this.delayMs() * 2, () => {
             const callee = this.listening.get(driveId);
-            const to = callee?.server;
             if (!process.alive) return;
-            if (to !== undefined && (this.isBlocked(server, to) || this.isBlocked(to, server))) return fail(CONNECT_TIMEOUT_MS, "no answer");
-            if (!callee || to === undefined || !callee.process.alive) return fail(this.delayMs(), "refused");
+            const caller = { process, server };
+            if (callee && (this.isBlocked(caller, callee) || this.isBlocked(callee, caller))) return fail(CONNECT_TIMEOUT_MS, "no answer");
+            if (!callee || !callee.process.alive) return fail(this.delayMs(), "refused");
             callee.process.happen(() => {
               if (done || !process.alive) return;
               const reason = callee.refuse({ peer: self, driveId } as unknown as Hello);
               if (reason !== null) return fail(this.delayMs(), reason);
               const near = new End(this, process, server, self, { kind: "drive", id: driveId, instance: callee.instance });
-              const far = new End(this, callee.process, to, near.peer, self);
+              const far = new End(this, callee.process, callee.server, near.peer, self);
               near.other = far;
               far.other = near;
               far.events = callee.accept(far);
@@ -125,6 +130,8 @@ export class End implements Channel {
   readonly process: SimulatedProcess;
   readonly #network: SimulatedNetwork;
   other: End | null = null;
+  /** Operations that were asked through this end, by tag: for who watches what is answered. */
+  readonly asked = new Map<number, number>();
   events: ChannelEvents | null = null;
   #early: (() => void)[] | null = null;
   #closed = false;
@@ -148,9 +155,13 @@ export class End implements Channel {
   get queuedBytes(): number {
     return 0;
   }
+  /** Messages on their way to this end. */
+  get comingCount(): number {
+    return this.#coming.length;
+  }
   send(message: Message): void {
     if (this.#closed || !this.other) return;
-    this.#network.sent(this.self, this.peer, message);
+    this.#network.sent(this, message);
     if (this.#network.cuts(message)) return this.#network.time.soon(() => this.#network.cut(this));
     this.other.take({ kind: "message", type: MESSAGE_TYPES[message.type], message, head: encodeHead(message), data: Buffer.from(messageData(message)) });
   }
@@ -195,7 +206,7 @@ export class End implements Channel {
   }
   #arriveLater(): void {
     this.#network.time.timer(this.#network.delayMs(), () => {
-      if (this.#network.isBlocked(this.other?.server ?? "", this.server)) this.#held += 1;
+      if (this.other && this.#network.isBlocked(this.other, this)) this.#held += 1;
       // Each arrival hands out the oldest, so that nothing overtakes.
       else this.#arrive(this.#coming.shift());
     });

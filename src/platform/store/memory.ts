@@ -27,6 +27,14 @@ interface Entry extends Versioned {
   readonly lease: string | null;
 }
 
+/** What a backup of the store holds. */
+export interface MemoryBackup {
+  readonly storeId: string;
+  readonly revision: number;
+  readonly entries: readonly Entry[];
+  readonly leases: readonly { readonly id: string; readonly ttlMs: number }[];
+}
+
 /** The cluster store as one object in memory. Deterministic: all time comes from `clock`, all chance from the options. */
 export class MemoryStore {
   readonly clock: Clock;
@@ -69,6 +77,23 @@ export class MemoryStore {
       if (available) this.#armLease(id, lease.ttlMs);
       else lease.cancel();
     }
+    for (const client of this.#clients) client.connectivityChanged();
+  }
+
+  /** Everything as it is now, leases included. */
+  backup(): MemoryBackup {
+    return { storeId: this.storeId, revision: this.revision, entries: [...this.#entries.values()], leases: [...this.#leases].map(([id, { ttlMs }]) => ({ id, ttlMs })) };
+  }
+
+  /** The store is as it was then; `storeId` when it knows that it went back, as etcd does. Watches begin anew, leases get a full time to live. */
+  restore(backup: MemoryBackup, storeId = backup.storeId): void {
+    for (const lease of this.#leases.values()) lease.cancel();
+    this.#leases.clear();
+    this.#entries.clear();
+    for (const entry of backup.entries) this.#entries.set(entry.key, entry);
+    for (const { id, ttlMs } of backup.leases) this.#armLease(id, ttlMs);
+    this.revision = backup.revision;
+    this.storeId = storeId;
     for (const client of this.#clients) client.connectivityChanged();
   }
 

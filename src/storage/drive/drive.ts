@@ -7,6 +7,15 @@ import type { JournalRecord } from "./records.ts";
  * One drive: a journal, extents, checkpoints. It knows nothing of primaries and members: records in, content out. Failures of
  * the medium never come back as results: the process ends with `platform.fatal("drive-failed")`, except for a bad checksum.
  */
+/** R14: which cluster store a drive obeys, and how far it has seen it. */
+export interface StoreMemory {
+  /** The store's own id; "" before the drive has obeyed any. */
+  readonly storeId: string;
+  /** Highest revision seen. What is durable of it may be five seconds old: only ever too low. */
+  readonly revision: number;
+  readonly incarnation: number;
+}
+
 export interface Drive {
   readonly id: DriveId;
   /** Of this process; raised durably before `open` resolves. */
@@ -33,6 +42,11 @@ export interface Drive {
   /** R9: copies the range's present content and the reason durably to parked/ before it is overwritten. */
   park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void>;
   space(): { readonly capacityBytes: number; readonly usedBytes: number };
+  readonly memory: StoreMemory;
+  /** R14: a higher revision of the same store was seen; durable within about five seconds, never waited for. */
+  remember(revision: number): void;
+  /** R14: from now on this store is obeyed, at this revision, whatever was before. Durable when it resolves. */
+  obeyStore(memory: StoreMemory): Promise<void>;
   /** Resolves after a last checkpoint; nothing may be appended any more. */
   close(): Promise<void>;
 }
@@ -47,12 +61,22 @@ export type BlockRead =
       /** The extent's version; null when there is no such extent. */
       readonly version: EntryId | null;
     }
-  /** I7: these blocks' content does not match its checksum. */
-  | { readonly ok: false; readonly badBlocks: readonly number[] };
+  | BadRead;
+/** I7: some blocks cannot be read, or their content does not match its checksum. */
+export interface BadRead {
+  readonly ok: false;
+  /** Of the extent, ascending. */
+  readonly badBlocks: readonly number[];
+  /** One for each block of the range, as the drive knows it, 0 = never written; of a bad block 0 = not even that is known. */
+  readonly checksums: Uint32Array;
+  readonly version: EntryId;
+}
 
 export interface ExtentSummary {
   readonly version: EntryId;
   readonly allocatedBlocks: number;
   /** Hash over the allocation and all checksums: equal content, equal digest. */
   readonly digest: bigint;
+  /** False: the checksums of some blocks were lost, so the digest says nothing about the content. */
+  readonly known: boolean;
 }

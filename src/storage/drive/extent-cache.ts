@@ -4,7 +4,7 @@ import type { DriveId } from "../../base/ids.ts";
 import { FileError, type File, type Platform } from "../../platform/platform.ts";
 import { showId, type ExtentKey } from "../../wire/entry.ts";
 import { ExtentIndexTable, UNKNOWN } from "./extent-index.ts";
-import { directoryName, extentDirectory, extentName, EXTENTS } from "./layout.ts";
+import { directoryName, EXTENT_DIRECTORIES, extentDirectory, extentName, EXTENTS } from "./layout.ts";
 import { EXTENT_FILE_BYTES, readTrailerSlots, Trailer, TRAILER_SLOT_BYTES, TRAILER_SLOTS } from "./trailer.ts";
 
 /** Trailers kept in memory that need not be (about 4.5 KiB each: 18 MiB); those not yet on disk come on top. */
@@ -22,6 +22,8 @@ export interface Extent {
   trailer: Trailer | null;
   loaded: boolean;
   dirty: boolean;
+  /** The last process may have left a trailer that is not durable: nothing is written over the other slot before a sync. */
+  inherited: boolean;
   /** Raised with every change of the trailer: shows what happened during an await. */
   changes: number;
   pins: number;
@@ -74,7 +76,7 @@ export class ExtentCache {
     if (!extent) {
       const directory = extentDirectory(name);
       const path = `${this.directoryPath(directory)}/${name}`;
-      extent = { key, name, directory, path, trailer: null, loaded: false, dirty: false, changes: 0, pins: 0, open: null, opening: null, queue: [], running: false };
+      extent = { key, name, directory, path, trailer: null, loaded: false, dirty: false, inherited: false, changes: 0, pins: 0, open: null, opening: null, queue: [], running: false };
       this.#all.set(name, extent);
     }
     this.repin(extent);
@@ -101,6 +103,8 @@ export class ExtentCache {
     if (extent.loaded) return;
     const count = this.index.count(extent.key);
     if (count !== null) {
+      // What a process that was killed had not synced belongs to extents that the journal's replay touches.
+      extent.inherited = this.replaying;
       extent.trailer = await this.#readTrailer(extent);
       if (extent.trailer === null) this.index.delete(extent.key);
       else if (count === UNKNOWN) this.index.set(extent.key, extent.trailer.allocated);
@@ -163,6 +167,10 @@ export class ExtentCache {
 
   directoryPath(directory: number): string {
     return `${this.#directory}/${EXTENTS}/${directoryName(directory)}`;
+  }
+
+  allDirectoriesChanged(): void {
+    for (let directory = 0; directory < EXTENT_DIRECTORIES; directory += 1) this.changedDirectories.add(directory);
   }
 
   closeFiles(): void {

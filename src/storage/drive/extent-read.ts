@@ -23,7 +23,7 @@ export async function readBlocks(cache: ExtentCache, extent: Extent, range: Bloc
     const content = data.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
     if (unreadable.includes(block) || content.length === 0 || blockChecksum(content, range.lineage, base + block) !== checksums[i]) badBlocks.push(block);
   }
-  return badBlocks.length > 0 ? { ok: false, badBlocks } : { ok: true, checksums, data, version: trailer.version };
+  return badBlocks.length > 0 ? { ok: false, badBlocks, checksums, version: trailer.version } : { ok: true, checksums, data, version: trailer.version };
 }
 
 /** The bytes as they are, unverified; what cannot be read is zeros. */

@@ -105,9 +105,8 @@ export class Extents {
   async describe(key: ExtentKey): Promise<ExtentSummary | null> {
     const extent = this.cache.pin(key);
     try {
-      if (!extent.loaded || isBusy(extent)) await this.inLine(extent, async () => undefined);
-      const { trailer } = extent;
-      return trailer && { version: trailer.version, allocatedBlocks: trailer.allocated, digest: trailer.digest() };
+      if (!extent.loaded || isBusy(extent)) return await this.inLine(extent, () => Promise.resolve(extent.trailer?.summary() ?? null));
+      return extent.trailer?.summary() ?? null;
     } finally {
       this.cache.unpin(extent);
     }

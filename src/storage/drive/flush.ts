@@ -28,6 +28,9 @@ async function flushExtent(cache: ExtentCache, drive: DriveId, extent: Extent, b
       const open = await cache.acquire(extent);
       try {
         if (extent.trailer !== trailer) return;
+        if (extent.inherited) await open.file.sync();
+        extent.inherited = false;
+        if (extent.trailer !== trailer) return;
         const generation = trailer.generation + 1;
         encodeTrailer(buffer, drive, extent.key, trailer, generation);
         await open.file.write(buffer, 0, TRAILER_SLOT_BYTES, slotOffset(generation));

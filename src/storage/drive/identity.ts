@@ -1,4 +1,3 @@
-import { assert } from "../../base/assert.ts";
 import { FormatError } from "../../base/bytes.ts";
 import type { Instance } from "../../base/ids.ts";
 import { FileError, type File, type Platform, type Timer } from "../../platform/platform.ts";
@@ -16,7 +15,7 @@ export class OpenError extends Error {
 }
 
 /** What was seen last of the store may be lost at a crash: it is only ever too low. */
-const REMEMBER_DELAY_MS = 1000;
+const REMEMBER_DELAY_MS = 5000;
 
 /** The superblock of a drive that this process has locked. */
 export class DriveIdentity {
@@ -69,12 +68,10 @@ export class DriveIdentity {
     return this.#write();
   }
 
-  /** R14; written soon, together with what else comes. Never goes back within one store. */
-  remember(storeId: string, revision: number, incarnation: number): void {
-    const { current } = this;
-    assert(incarnation >= current.incarnation, "R14: an incarnation never goes back");
-    if (storeId === current.storeId && revision <= current.storeRevision && incarnation === current.incarnation) return;
-    this.#current = { ...current, storeId, storeRevision: revision, incarnation };
+  /** R14; written soon, together with what else comes. Never goes back: only `update` obeys another store. */
+  remember(storeRevision: number): void {
+    if (storeRevision <= this.#current.storeRevision) return;
+    this.#current = { ...this.#current, storeRevision };
     this.#timer ??= this.#platform.clock.timer(REMEMBER_DELAY_MS, () => {
       this.#timer = null;
       this.#write().catch(this.#failed);

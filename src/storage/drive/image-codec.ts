@@ -2,6 +2,7 @@ import { Reader, Writer } from "../../base/bytes.ts";
 import type { GroupId, VolumeId } from "../../base/ids.ts";
 import type { GroupConfig } from "../../cluster/schema.ts";
 import { ENTRY_HEADER_BYTES, readEntry, readId, readRange, writeEntries, writeId, writeRange, type BlockRange, type EntryHeader, type EntryId } from "../../wire/entry.ts";
+import { ChangeMap } from "./changes.ts";
 import { ReplicaImage } from "./image.ts";
 import { EntryLog } from "./log.ts";
 import { readConfig, readOperations, writeOperations } from "./record-codec.ts";
@@ -21,6 +22,7 @@ export interface ImageSnapshot {
   readonly reconciling: readonly BlockRange[];
   readonly operations: readonly OperationResult[];
   readonly purged: readonly VolumeId[];
+  readonly changes: ChangeMap;
 }
 
 export function snapshotImage(image: ReplicaImage): ImageSnapshot {
@@ -37,6 +39,7 @@ export function snapshotImage(image: ReplicaImage): ImageSnapshot {
     reconciling: image.reconciling.slice(),
     operations: image.operationResults(),
     purged: [...image.purged],
+    changes: image.changes.snapshot(),
   };
 }
 
@@ -54,6 +57,8 @@ export function snapshotImage(image: ReplicaImage): ImageSnapshot {
  *    - | reconciling: list of ranges
  *    - | operations: list of (gateway 8, operation 8, result 1)
  *    - | purged: list of volumes (8 each)
+ *    - | changes: id since; list of (epoch 8, its last seq 8); list of (id after, list of (volume 8, lineage 8, layer 4, list of
+ *      |   ranges, 8 each: (extent x 1024 + first block) x 2048 + block count))
  * An id is epoch 8, seq 8; a list has its count (4) in front, a text its bytes (4).
  */
 export function encodeImage(image: ImageSnapshot): Buffer {
@@ -68,6 +73,7 @@ export function encodeImage(image: ImageSnapshot): Buffer {
   writer.list(image.reconciling, writeRange);
   writeOperations(writer, image.operations);
   writer.list(image.purged, (w, volume) => w.u64(volume));
+  image.changes.write(writer);
   return writer.finish();
 }
 
@@ -94,6 +100,7 @@ export function decodeImage(buffer: Buffer): ReplicaImage {
     results.set(operation, result);
   }
   for (const volume of reader.list(LIST_MAX, (r) => r.u64() as VolumeId)) image.purged.add(volume);
+  image.changes = ChangeMap.read(reader, LIST_MAX);
   reader.end();
   return image;
 }

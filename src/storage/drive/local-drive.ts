@@ -4,21 +4,27 @@ import type { DriveId, GroupId, Instance } from "../../base/ids.ts";
 import { FileError, type Platform, type Timer } from "../../platform/platform.ts";
 import type { BlockRange, EntryId, ExtentKey } from "../../wire/entry.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
-import type { BlockRead, Drive, ExtentSummary } from "./drive.ts";
+import type { BlockRead, Drive, ExtentSummary, StoreMemory } from "./drive.ts";
 import { DIRTY_EXTENTS_MAX, Extents } from "./extents.ts";
 import { ExtentCache } from "./extent-cache.ts";
 import { flushExtents } from "./flush.ts";
 import type { DriveIdentity } from "./identity.ts";
 import { snapshotImage } from "./image-codec.ts";
-import { ReplicaImage } from "./image.ts";
+import { KEEPING, ReplicaImage, type Keeping } from "./image.ts";
 import { Journal, type Appended, type JournalPlace } from "./journal.ts";
 import { writeParked } from "./parked.ts";
 import type { JournalRecord } from "./records.ts";
 import type { JournalRing } from "./ring.ts";
 import type { Superblock } from "./superblock.ts";
 
-/** After this long with something to replay: bounds what a restart has to do; more often only costs syncs. */
-const CHECKPOINT_INTERVAL_MS = 30_000;
+/** What a simulated drive does more often than a real one, so that it happens within a minute. */
+export interface DriveTuning {
+  /** After this long with something to replay a checkpoint is written: bounds what a restart has to do; more often only costs syncs. */
+  readonly checkpointIntervalMs: number;
+  /** R20: what replicas remember beyond what the rules forbid to forget. */
+  readonly keeping: Keeping;
+}
+const TUNING: DriveTuning = { checkpointIntervalMs: 30_000, keeping: KEEPING };
 /** A checkpoint begins when the journal is this full, so that writes go on in the other half while it works. */
 const CHECKPOINT_FILL = 0.5;
 /** Likewise for changed trailers in memory. */
@@ -43,6 +49,7 @@ export class LocalDrive implements Drive {
   readonly #identity: DriveIdentity;
   readonly #images: Map<GroupId, ReplicaImage>;
   readonly #extents: Extents;
+  readonly #tuning: DriveTuning;
   #ring: JournalRing | null = null;
   #journal: Journal | null = null;
   #checkpointNumber = 0;
@@ -54,7 +61,8 @@ export class LocalDrive implements Drive {
   #closing = false;
   #dead = false;
 
-  constructor(platform: Platform, directory: string, identity: DriveIdentity, images: Map<GroupId, ReplicaImage>, group: (key: ExtentKey) => GroupId) {
+  constructor(platform: Platform, directory: string, identity: DriveIdentity, images: Map<GroupId, ReplicaImage>, group: (key: ExtentKey) => GroupId, tuning = TUNING) {
+    this.#tuning = tuning;
     this.#platform = platform;
     this.#directory = directory;
     this.#identity = identity;
@@ -85,9 +93,18 @@ export class LocalDrive implements Drive {
     return this.#extents;
   }
 
-  /** R14: remembers the cluster store that this drive obeys; durable within about a second, never waited for. */
-  remember(storeId: string, revision: number, incarnation = this.#identity.current.incarnation): void {
-    if (!this.#dead) this.#identity.remember(storeId, revision, incarnation);
+  get memory(): StoreMemory {
+    const { storeId, storeRevision, incarnation } = this.#identity.current;
+    return { storeId, revision: storeRevision, incarnation };
+  }
+  remember(revision: number): void {
+    if (!this.#dead) this.#identity.remember(revision);
+  }
+  async obeyStore({ storeId, revision, incarnation }: StoreMemory): Promise<void> {
+    await this.#identity.update({ storeId, storeRevision: revision, incarnation }).catch((error: unknown) => {
+      this.fail(error);
+      throw error;
+    });
   }
 
   append(record: JournalRecord, durable: (() => void) | null = null, applied: (() => void) | null = null): void {
@@ -142,7 +159,7 @@ export class LocalDrive implements Drive {
   commit(record: JournalRecord, applied: () => void): boolean {
     let image = this.#images.get(record.group);
     if (!image) this.#images.set(record.group, (image = new ReplicaImage(record.group)));
-    image.reduce(record);
+    image.reduce(record, this.#tuning.keeping);
     return this.#extents.apply(record, applied);
   }
 
@@ -247,7 +264,7 @@ export class LocalDrive implements Drive {
   }
 
   #tick(): void {
-    this.#timer = this.#platform.clock.timer(CHECKPOINT_INTERVAL_MS, () => {
+    this.#timer = this.#platform.clock.timer(this.#tuning.checkpointIntervalMs, () => {
       if ((this.#journal as Journal).next.position !== this.#checkpointPosition) this.#request();
       this.#tick();
     });

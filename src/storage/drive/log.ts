@@ -45,12 +45,12 @@ export class EntryLog {
     assert(this.contains(id), `the log does not contain ${showId(id)}`);
     return this.#entries.splice(this.#firstAfter(id));
   }
-  /** R20: forgets the oldest entries up to `id`, so that at most `keep` remain of those; entries after `id` stay. */
-  trim(id: EntryId, keep: number): void {
+  /** R20: lets go of the oldest entries up to `id`, so that at least `keep` remain; entries after `id` stay. Returns them. */
+  trim(id: EntryId, keep: number): EntryHeader[] {
     const forgettable = Math.min(this.#firstAfter(id), this.#entries.length - keep);
-    if (forgettable <= 0) return;
+    if (forgettable <= 0) return [];
     this.#base = idOf(this.#entries[forgettable - 1] as EntryHeader);
-    this.#entries.splice(0, forgettable);
+    return this.#entries.splice(0, forgettable);
   }
   #firstAfter(id: EntryId): number {
     let low = 0;

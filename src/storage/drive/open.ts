@@ -10,8 +10,8 @@ import { DriveIdentity, OpenError } from "./identity.ts";
 import { snapshotImage } from "./image-codec.ts";
 import { ReplicaImage } from "./image.ts";
 import type { JournalPlace } from "./journal.ts";
-import { EXTENT_DIRECTORIES, JOURNAL, parseExtentName } from "./layout.ts";
-import { LocalDrive, reportFailure } from "./local-drive.ts";
+import { CHECKPOINTS, EXTENT_DIRECTORIES, JOURNAL, parseExtentName } from "./layout.ts";
+import { LocalDrive, reportFailure, type DriveTuning } from "./local-drive.ts";
 import { JournalReader } from "./replay.ts";
 import { createRing, JournalRing, type JournalShape } from "./ring.ts";
 
@@ -22,6 +22,7 @@ export interface OpenDriveOptions {
   readonly group: (key: ExtentKey) => GroupId;
   /** A drive of another cluster is refused. */
   readonly expectedClusterId: string;
+  readonly tuning?: DriveTuning;
 }
 
 /** Records replayed between two waits for the extents, in bytes: bounds memory. */
@@ -40,8 +41,12 @@ export async function openDrive(platform: Platform, options: OpenDriveOptions): 
   let identity: DriveIdentity | null = null;
   try {
     identity = await DriveIdentity.claim(platform, directory, options.expectedClusterId, (error) => reportFailure(platform, directory, error));
+    // A process that was killed may have left names and bytes that are only in the page cache: they are made durable
+    // before anything relies on them.
+    await platform.files.syncDirectory(directory);
+    await platform.files.syncDirectory(`${directory}/${CHECKPOINTS}`);
     const checkpoint = await loadCheckpoint(platform, directory, identity);
-    const drive = new LocalDrive(platform, directory, identity, checkpoint.images, options.group);
+    const drive = new LocalDrive(platform, directory, identity, checkpoint.images, options.group, options.tuning);
     await listExtents(platform, drive.extentsOfDrive.cache);
     drive.extentsOfDrive.usedBlocks = checkpoint.header.usedBlocks;
     await new Replay(platform, directory, identity, checkpoint, drive).run();
@@ -101,6 +106,8 @@ class Replay {
     }
     const reader = new JournalReader(this.#platform, ring, header.next);
     const batches = await this.#replay(reader);
+    // Files that the last process made or removed: replay finds nothing to do, and yet nobody has synced their directories.
+    if (!header.clean || batches > 0) this.#drive.extentsOfDrive.cache.allDirectoriesChanged();
     const later = await reader.laterBatches();
     const last = later.at(-1);
     let next: JournalPlace = reader.next;

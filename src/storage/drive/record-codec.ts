@@ -25,7 +25,7 @@ import type { CopyRecord, EntryRecord, JournalRecord, OperationResult } from "./
  *                                             |      - | 4096n| data, when flagged
  * Others: config: text, JSON | catch-up: id common, id base, list of entry headers | caught-up: id through, list of
  * (gateway 8, operation 8, result 1), list of volume 8 | mark: list of ranges (28 each) | adopt: id common, list of entry
- * headers | committed: id | forget: nothing. An id is epoch 8, seq 8; a list has its count (4) in front, a text its bytes (4).
+ * headers | committed: id, id settled | forget: nothing. An id is epoch 8, seq 8; a list has its count (4) in front, a text its bytes (4).
  */
 export const RECORD_HEADER_BYTES = 16;
 const ENTRY_FIXED_BYTES = RECORD_HEADER_BYTES + ENTRY_HEADER_BYTES + 8;
@@ -188,7 +188,8 @@ function writeBody(writer: Writer, record: SmallRecord): void {
       writeId(writer, record.common);
       return writeEntries(writer, record.entries);
     case "committed":
-      return writeId(writer, record.id);
+      writeId(writer, record.id);
+      return writeId(writer, record.settled);
     case "forget":
       return;
     default:
@@ -209,7 +210,7 @@ function readBody(reader: Reader, type: (typeof TYPES)[number] | undefined, grou
     case "adopt":
       return { type, group, common: readId(reader), entries: readEntries(reader) };
     case "committed":
-      return { type, group, id: readId(reader) };
+      return { type, group, id: readId(reader), settled: readId(reader) };
     case "forget":
       return { type, group };
     default:

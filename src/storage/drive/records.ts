@@ -81,6 +81,8 @@ export interface CommittedRecord {
   readonly type: "committed";
   readonly group: GroupId;
   readonly id: EntryId;
+  /** R20: what is up to this id was acknowledged over 10 s ago, so that the log may let go of it. */
+  readonly settled: EntryId;
 }
 /** R12: the replica's data on this drive is dropped; of its image only the config remains. */
 export interface ForgetRecord {

@@ -113,6 +113,8 @@ export class JournalRing {
         for (const opened of files) await opened.close();
         return null;
       }
+      // A write that a killed process did not wait for may be in the disk's own cache only: what is read must stay.
+      await file.sync();
     }
     return new JournalRing(shape, files);
   }

@@ -3,6 +3,7 @@ import { readU64, writeU64 } from "../../base/bytes.ts";
 import { BLOCKS_PER_EXTENT, EXTENT_BYTES } from "../../base/geometry.ts";
 import type { DriveId, Epoch } from "../../base/ids.ts";
 import { hash64 } from "../../platform/checksum.ts";
+import type { ExtentSummary } from "./drive.ts";
 import { NO_ENTRY, type EntryId, type ExtentKey } from "../../wire/entry.ts";
 
 /**
@@ -38,6 +39,11 @@ export class Trailer {
     this.bitmap.fill(0xffffffff);
     this.checksums.fill(0);
     this.allocated = BLOCKS_PER_EXTENT;
+  }
+  summary(): ExtentSummary {
+    let known = true;
+    for (let block = 0; known && block < BLOCKS_PER_EXTENT; block += 1) known = this.checksums[block] !== 0 || !this.isAllocated(block);
+    return { version: this.version, allocatedBlocks: this.allocated, digest: this.digest(), known };
   }
   /** Equal allocation and checksums, equal digest. */
   digest(): bigint {

@@ -13,7 +13,10 @@ export interface Operation {
 interface OpenRead {
   readonly channel: Channel;
   readonly message: Read;
+  repairs: number;
 }
+/** A read that finds bad blocks again after so many repairs meets a drive that does not keep what is written. */
+const REPAIRS_MAX = 3;
 const NO_CONTENT: { checksums: Uint32Array; data: Buffer } = { checksums: new Uint32Array(0), data: Buffer.alloc(0) };
 
 /** What gateways ask of a primary: reads under leases (R2), modifying commands once each (R16). */
@@ -35,14 +38,14 @@ export class Commands {
     const volume = message.type === "write" ? message.key.volume : message.range.volume;
     const known = this.#serving.purged(volume) ? "deleted" : this.#serving.host.volume(volume);
     const refusal: CommandResult | null = !this.#serving.open ? "not-primary" : known === "deleted" ? "deleted" : known === "unknown" ? "unknown-volume" : null;
-    if (message.type === "read") return refusal ? this.#readDone(channel, message, refusal) : this.#read(channel, message);
+    if (message.type === "read") return refusal ? this.#readDone(channel, message, refusal) : this.#read({ channel, message, repairs: 0 });
     if (refusal) return this.#done(channel, message.tag, refusal);
     this.#modify(channel, message);
   }
 
   /** R2: when a write has overtaken the read, it is done again under the range's lock, so that it cannot starve. */
-  #read(channel: Channel, message: Read): void {
-    const read: OpenRead = { channel, message };
+  #read(read: OpenRead): void {
+    const { message } = read;
     this.#reads.add(read);
     this.#serving.ranges.read(message.range, (reader) => {
       void this.#serving.host.drive.read(message.range).then((content) => {
@@ -60,15 +63,25 @@ export class Commands {
 
   #answerRead(read: OpenRead, content: BlockRead): void {
     if (!this.#serving.open) return this.#endRead(read, "not-primary");
-    if (!content.ok) {
-      this.#serving.log.error("a block does not match its checksum; the read is answered with a medium error", { ...read.message.range, badBlocks: content.badBlocks });
-      return this.#endRead(read, "medium-error");
-    }
+    if (!content.ok) return this.#repair(read, content.badBlocks);
     // R2d: the clock is read when the data is in hand, and nothing is awaited between the check and the reply.
     this.#serving.leases.run(
       () => (this.#serving.open ? this.#endRead(read, "done", content) : this.#endRead(read, "not-primary")),
       () => this.#endRead(read, "not-primary"),
     );
+  }
+
+  /** R25: the read waits until its bad blocks are written anew from another copy, and begins again. */
+  #repair(read: OpenRead, badBlocks: readonly number[]): void {
+    const first = badBlocks[0] as number;
+    if (read.repairs >= REPAIRS_MAX) return this.#endRead(read, "medium-error");
+    this.#serving.repair.mend({ ...read.message.range, first, count: (badBlocks.at(-1) as number) + 1 - first }, (outcome) => {
+      if (!this.#reads.has(read)) return;
+      if (outcome === "mended") read.repairs += 1;
+      if (outcome === "lost") this.#endRead(read, "medium-error");
+      else if (this.#serving.open) this.#read(read);
+      else this.#endRead(read, "not-primary");
+    });
   }
 
   #endRead(read: OpenRead, result: CommandResult, content = NO_CONTENT): void {
@@ -102,10 +115,11 @@ export class Commands {
   /** Parts of 4 KiB blocks are merged under the range's lock; the entry carries whole blocks. */
   #mergeAndWrite(range: BlockRange, message: Write, operation: Operation): void {
     this.#serving.ranges.lock(range, (release) => {
-      void mergeWrite(this.#serving.host.drive, range, message).then((merged) => {
-        if (!this.#serving.open) this.answer(operation, "not-primary");
+      void mergeWrite((at) => this.#serving.repair.read(at), range, message).then((merged) => {
+        if (merged === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && this.#mergeAndWrite(range, message, operation));
+        else if (!this.#serving.open) this.answer(operation, "not-primary");
         else if (this.#serving.purged(range.volume)) this.answer(operation, "deleted");
-        else if (!merged) this.answer(operation, "medium-error");
+        else if (merged === "bad") this.answer(operation, "medium-error");
         else this.#serving.assign("write", range, merged.data, merged.checksums, message, operation);
         release();
       });

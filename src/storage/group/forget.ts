@@ -44,6 +44,7 @@ export class Forgetting {
   #wholeWithout(config: GroupConfig): boolean {
     const self = this.#host.driveId;
     const wanted = this.#host.plan(this.#replica.group)?.wanted;
+    if (config.incarnation !== this.#host.incarnation()) return false;
     if (!wanted || wanted.includes(self) || config.members.includes(self) || config.learners.length > 0) return false;
     return wanted.every((drive) => config.members.includes(drive));
   }

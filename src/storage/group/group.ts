@@ -1,16 +1,16 @@
 import { assert } from "../../base/assert.ts";
 import type { DriveId, Epoch, GroupId } from "../../base/ids.ts";
-import { groupName, type GroupConfig } from "../../cluster/schema.ts";
-import type { Log, Timer } from "../../platform/platform.ts";
+import { groupName, type GroupConfig, type WaitReason } from "../../cluster/schema.ts";
+import type { Log } from "../../platform/platform.ts";
 import { NO_ENTRY, type EntryId } from "../../wire/entry.ts";
 import type { Channel, Fence, Message, Read, Unmap, Write } from "../../wire/messages.ts";
 import { Forgetting } from "./forget.ts";
 import type { GroupHost, StoredConfig } from "./host.ts";
 import { everWritten, mayPropose } from "./propose.ts";
-import { Peering } from "./peering.ts";
 import { enact } from "./plan.ts";
 import { Replica } from "./replica.ts";
 import { refuseCommand } from "./refuse.ts";
+import { Rounds } from "./rounds.ts";
 import { Serving } from "./serving.ts";
 import { MOVES, type GroupState } from "./states.ts";
 import { Term, type PeerState } from "./term.ts";
@@ -23,6 +23,7 @@ export class Group {
   readonly #log: Log;
   readonly replica: Replica;
   readonly #forgetting: Forgetting;
+  readonly #rounds: Rounds;
   #state: GroupState = "following";
   #term: Term | null = null;
   #serving: Serving | null = null;
@@ -35,7 +36,6 @@ export class Group {
   #changing = false;
   #lastTickMs: number;
   readonly #madeMs: number;
-  #retry: Timer | null = null;
   #handingOverMs = 0;
   #savedMs = 0;
 
@@ -45,6 +45,7 @@ export class Group {
     this.#log = host.log.child({ group: groupName(id) });
     this.replica = new Replica(id, host);
     this.#forgetting = new Forgetting(host, this.replica, this.#log);
+    this.#rounds = new Rounds(host, this.replica, this.#log, { again: () => this.#tryPeering(), changeConfig: (changes, why) => this.changeConfig(changes, why), startServing: () => this.#startServing() });
     this.#lastTickMs = host.clock.nowMs();
     this.#madeMs = this.#lastTickMs;
     this.#promiseUntilMs = this.#lastTickMs + times.GRACE_MS;
@@ -52,6 +53,10 @@ export class Group {
 
   get state(): GroupState {
     return this.#state;
+  }
+  /** R7b: why it waits for copies to come back; null when it does not. */
+  get waitingFor(): WaitReason | null {
+    return this.#state === "peering" ? this.#rounds.waitingFor : null;
   }
   get term(): Term | null {
     return this.#term;
@@ -186,32 +191,8 @@ export class Group {
       return;
     }
     if (!term.members().every((peer) => peer.tail)) return;
-    if (!this.replica.settled) return this.#retryPeering(times.PEERING_AGAIN_MS);
     const attempt = (this.#attempt += 1);
-    const current = (): boolean => attempt === this.#attempt && this.#term === term;
-    new Peering(this.#host, term, this.replica, current, {
-      lost: (drives) => this.#removeLost(drives),
-      stuck: () => this.#retryPeering(times.NO_WHOLE_COPY_AGAIN_MS),
-      equal: () => this.#startServing(),
-    }).start();
-  }
-
-  /** R7b: members that lost acknowledged data leave; the primary itself hands over. */
-  #removeLost(lost: readonly DriveId[]): void {
-    const term = this.#term as Term;
-    const whole = term.config.members.filter((drive) => !lost.includes(drive));
-    for (const drive of lost) this.#log.error("a drive lost acknowledged data of a group and leaves it", { drive });
-    const heir = whole[0];
-    if (heir === undefined) {
-      this.#log.error("no copy of a group is known to be whole: it is not served; bring back the drives that are missing");
-      this.#retryPeering(times.NO_WHOLE_COPY_AGAIN_MS);
-    } else if (lost.includes(this.#host.driveId)) this.changeConfig({ members: whole, primary: heir, primaryInstance: 0 as never }, "this drive lost data");
-    else this.changeConfig({ members: whole }, "drives lost data");
-  }
-
-  #retryPeering(afterMs: number): void {
-    this.#retry?.cancel();
-    this.#retry = this.#host.clock.timer(afterMs, () => this.#tryPeering());
+    this.#rounds.begin(term, () => attempt === this.#attempt && this.#term === term);
   }
 
   #startServing(): void {
@@ -265,7 +246,7 @@ export class Group {
     if (!this.#term) return;
     this.#log.info("no longer primary of a group", { why, epoch: this.#term.epoch });
     this.#attempt += 1;
-    this.#retry?.cancel();
+    this.#rounds.end();
     const serving = this.#serving;
     this.#serving = null;
     this.#term = null;
@@ -350,7 +331,7 @@ export class Group {
       this.replica.fenced(channel);
       this.replica.sendTail(channel, message);
     };
-    if (image?.config && image.epoch === config.epoch) this.#host.drive.append({ type: "committed", group: this.id, id: image.committed }, answer);
+    if (image?.config && image.epoch === config.epoch) this.#host.drive.append({ type: "committed", group: this.id, id: image.committed, settled: NO_ENTRY }, answer);
     else this.replica.appendConfig(config, answer);
   }
 

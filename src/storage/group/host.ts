@@ -4,15 +4,20 @@ import type { Clock, Log, Random } from "../../platform/platform.ts";
 import type { Channel, Message } from "../../wire/messages.ts";
 import type { ExtentKey } from "../../wire/entry.ts";
 import type { Drive } from "../drive/drive.ts";
+import type { Damage } from "./damage.ts";
 
 /** What a group needs of the process that it lives in. All calls return at once; answers come as events or callbacks. */
 export interface GroupHost {
   readonly driveId: DriveId;
   readonly instance: Instance;
+  /** R14: of the cluster as this drive obeys it; configurations of any other are not acted on. */
+  incarnation(): number;
   readonly drive: Drive;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** R25: what was found bad, for the administrator. */
+  readonly damage: Damage;
   nextTag(): number;
   /** The channel that this process dialled to another drive, if it is up; asking makes the host dial. */
   channelTo(drive: DriveId): Channel | null;

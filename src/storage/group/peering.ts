@@ -3,8 +3,9 @@ import { PIECE_BLOCKS_MAX } from "../../base/geometry.ts";
 import type { DriveId } from "../../base/ids.ts";
 import { groupName } from "../../cluster/schema.ts";
 import { compareIds, overlaps, sameId, showId, type BlockRange, type EntryHeader, type EntryId } from "../../wire/entry.ts";
-import type { Blocks, Message, Tail } from "../../wire/messages.ts";
+import type { Tail } from "../../wire/messages.ts";
 import { wholeChunks } from "./dirty.ts";
+import { goodCopy, readOf, type GoodCopy, type Source } from "./good-copy.ts";
 import type { GroupHost } from "./host.ts";
 import type { Replica } from "./replica.ts";
 import type { PeerState, Term } from "./term.ts";
@@ -18,6 +19,9 @@ export interface PeeringOutcome {
   equal(): void;
 }
 
+/** Copies of a reconcile are no catch-up. */
+const NO_CHUNKS = { first: 0, count: 0 };
+
 /**
  * R7, reconcile, for one epoch: begins when every member has answered the fence, ends with equal logs and contents on all
  * members. `current` turns false when the epoch or the term has ended; nothing is done or sent afterwards.
@@ -28,6 +32,8 @@ export class Peering {
   readonly #replica: Replica;
   readonly #current: () => boolean;
   readonly #outcome: PeeringOutcome;
+  /** Ranges with blocks that were bad where they were read. */
+  readonly #mended = new Set<BlockRange>();
 
   constructor(host: GroupHost, term: Term, replica: Replica, current: () => boolean, outcome: PeeringOutcome) {
     this.#host = host;
@@ -61,24 +67,25 @@ export class Peering {
     const ranges = wholeChunks(touched, PIECE_BLOCKS_MAX);
     this.#host.log.info("reconciling a group", { group: groupName(this.#replica.group), epoch: this.#term.epoch, adopter, common: showId(common), ranges: ranges.length });
     const tail = adopted.filter((entry) => compareIds(entry, common) > 0);
-    this.#run(adopter, common, tail, ranges);
+    this.#run(adopter, common, tail, ranges, touched);
   }
 
   /** R7d, in its order: mark everywhere, pull from the adopter, push to the others, make the logs equal. */
-  #run(adopter: DriveId, common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[]): void {
+  #run(adopter: DriveId, common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[], touched: readonly BlockRange[]): void {
     const members = this.#term.members();
-    const others = members.filter((peer) => peer.drive !== adopter);
+    const alike = (range: BlockRange) => (block: number) => !touched.some((other) => overlaps(other, { ...range, first: block, count: 1 }));
+    const adopted = tail.map(({ epoch, seq }) => ({ epoch, seq }));
     const mark = (then: () => void): void => {
       const done = countdown(members.length + 1, then);
       this.#host.drive.append({ type: "mark", group: this.#replica.group, ranges }, () => this.#ifCurrent(done));
-      for (const peer of members) this.#ask(peer, (common_) => ({ ...common_, type: "mark", ranges }), done);
+      for (const peer of members) this.#ask(peer, (shared) => ({ ...shared, type: "mark", ranges, common, adopted }), done);
     };
     mark(() => {
-      const pulled = adopter === this.#host.driveId ? Promise.resolve(true) : this.#pull(adopter, common, tail, ranges);
+      const pulled = adopter === this.#host.driveId ? Promise.resolve(true) : this.#pull(adopter, common, tail, ranges, alike);
       void pulled.then((whole) => {
         if (!this.#current()) return;
         if (!whole) return this.#outcome.stuck();
-        void this.#push(others, common, tail, ranges).then((pushed) => {
+        void this.#push(adopter, common, tail, ranges, alike).then((pushed) => {
           if (!this.#current()) return;
           if (pushed) this.#outcome.equal();
           else this.#outcome.stuck();
@@ -88,13 +95,13 @@ export class Peering {
   }
 
   /** Content and entries of the adopter become this drive's. What only this drive had is parked first. */
-  async #pull(adopter: DriveId, common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[]): Promise<boolean> {
+  async #pull(adopter: DriveId, common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[], alike: Alike): Promise<boolean> {
     const peer = this.#term.peers.get(adopter);
     const image = this.#replica.image;
     if (!peer || !image) return false;
     const strangers = image.log.after(common).filter((entry) => !tail.some((adopted) => sameId(adopted, entry)));
     for (const range of ranges) {
-      const blocks = await this.#fetch(peer, range);
+      const blocks = await this.#whole(range, peer, alike(range));
       if (!blocks || !this.#current()) return false;
       const ids = strangers.filter((entry) => entry.count > 0 && overlaps(entry, range));
       if (ids.length > 0) await this.#host.drive.park(image.group, range, "written here, but not adopted by the group", ids);
@@ -107,38 +114,46 @@ export class Peering {
     });
   }
 
-  async #push(others: readonly PeerState[], common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[]): Promise<boolean> {
-    if (others.length === 0) return true;
+  async #push(adopter: DriveId, common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[], alike: Alike): Promise<boolean> {
+    const members = this.#term.members();
+    const others = members.filter((peer) => peer.drive !== adopter);
     for (const range of ranges) {
-      const read = await this.#host.drive.read(range);
-      if (!this.#current()) return false;
-      if (!read.ok) {
-        this.#host.log.error("a block needed by reconcile does not match its checksum; the group waits for a copy that has it", { range });
-        return false;
-      }
-      const { version, checksums, data } = read;
-      if (!(await this.#all(others, (shared) => ({ ...shared, type: "copy", range, version, checksums, data })))) return false;
+      const blocks = await this.#whole(range, null, alike(range));
+      if (!blocks || !this.#current()) return false;
+      const { version, checksums, data } = blocks;
+      if (blocks.mended.length > 0) this.#host.drive.append({ type: "copy", group: this.#replica.group, range, version, checksums, data });
+      // R25: what was bad at the adopter, too, is written there anew.
+      const to = this.#mended.has(range) ? members : others;
+      if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", range, version, checksums, data, clean: NO_CHUNKS })))) return false;
     }
     return this.#all(others, (shared) => ({ ...shared, type: "adopt", common, entries: tail }));
   }
 
+  /** The range as `from` has it (null: this drive), its bad blocks from whoever has the same ones (R25). Null: nobody who answers has. */
+  async #whole(range: BlockRange, from: PeerState | null, alike: (block: number) => boolean): Promise<GoodCopy | null> {
+    const own: Source = (at) => this.#host.drive.read(at);
+    const others = this.#term.members().filter((peer) => peer !== from).map((peer) => this.#source(peer));
+    const copy = await goodCopy(range, from ? this.#source(from) : own, from ? [own, ...others] : others, alike);
+    const drive = from?.drive ?? this.#host.driveId;
+    if (copy.mended.length > 0) {
+      this.#mended.add(range);
+      this.#host.damage.found("repaired", drive, this.#replica.group, range, copy.mended);
+    }
+    if (copy.lost.length === 0 && !copy.silent) return copy;
+    this.#host.log.error("blocks that reconcile needs are bad on the copy that it adopts, and no other copy has the same: the group waits", { group: groupName(this.#replica.group), drive, volume: range.volume, extent: range.extent, blocks: copy.lost.slice(0, 16) });
+    return null;
+  }
+
   #all(peers: readonly PeerState[], make: Parameters<Term["ask"]>[1]): Promise<boolean> {
+    if (peers.length === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
       const done = countdown(peers.length, () => resolve(this.#current()));
       for (const peer of peers) this.#ask(peer, make, done);
     });
   }
 
-  #fetch(peer: PeerState, range: BlockRange): Promise<Blocks | null> {
-    return new Promise((resolve) => {
-      this.#term.ask(peer, (shared) => ({ ...shared, type: "fetch", range }), (message: Message) => {
-        if (message.type !== "fetched" || !message.ok) {
-          this.#host.log.error("the copy that reconcile adopts has a bad block; the group waits", { range });
-          return resolve(null);
-        }
-        resolve(message);
-      });
-    });
+  #source(peer: PeerState): Source {
+    return (range) => new Promise((resolve) => this.#term.ask(peer, (shared) => ({ ...shared, type: "fetch", range, content: true }), (message) => resolve(readOf(message))));
   }
 
   #ask(peer: PeerState, make: Parameters<Term["ask"]>[1], done: () => void): void {
@@ -149,6 +164,7 @@ export class Peering {
   }
 }
 
+type Alike = (range: BlockRange) => (block: number) => boolean;
 interface OwnTail {
   readonly damaged: boolean;
   readonly incomplete: boolean;

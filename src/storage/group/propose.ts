@@ -7,6 +7,8 @@ import { BOOT_WAIT_MS, REPLICATE_TIMEOUT_MS } from "./times.ts";
 /** R5, R6, R18, R19: whether this replica should become primary, judged by a config that may be old. */
 export function mayPropose(host: GroupHost, image: ReplicaImage | undefined, config: GroupConfig, promiseUntilMs: number): boolean {
   if (!config.members.includes(host.driveId) || config.epoch < (image?.epoch ?? 0)) return false;
+  // R14: a group that was not adopted since the store was restored waits.
+  if (config.incarnation !== host.incarnation()) return false;
   if (image && (image.damaged || image.incomplete)) return false;
   // R3f: whoever cannot write its journal cannot serve.
   if (host.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return false;

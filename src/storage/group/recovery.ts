@@ -1,14 +1,18 @@
 import { assert } from "../../base/assert.ts";
-import { BLOCK_BYTES, BLOCKS_PER_EXTENT, PIECE_BLOCKS_MAX } from "../../base/geometry.ts";
-import { compareIds, laterId, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
-import { compareExtents, type Tail } from "../../wire/messages.ts";
-import type { ReplicaImage } from "../drive/image.ts";
-import { wholeChunks } from "./dirty.ts";
+import { BLOCK_BYTES, BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
+import { compareIds, laterId, NO_ENTRY, showId, type BlockRange, type EntryId, type ExtentKey } from "../../wire/entry.ts";
+import { compareExtents } from "../../wire/messages.ts";
+import type { BlockRead } from "../drive/drive.ts";
+import { newestCommon } from "./common-point.ts";
+import { blockDigest } from "./digests.ts";
 import type { Serving } from "./serving.ts";
 import type { PeerState } from "./term.ts";
+import { ToCopy, type Span } from "./to-copy.ts";
 
-/** Copies sent and not yet durable at the learner: enough to keep its journal busy, little enough not to crowd out hosts' I/O. */
-const COPIES_MAX = 4;
+/** Copied and not yet durable at the learner: enough to keep its journal busy, little enough not to crowd out hosts' I/O. */
+const COPYING_BYTES_MAX = 4 * 1024 * 1024;
+/** Likewise in spans, when each is a few scattered blocks: each holds a lock and some reads. */
+const COPYING_SPANS_MAX = 32;
 /** A range that could not be read is tried again after this. */
 const BAD_BLOCK_AGAIN_MS = 5000;
 /** Extents in one manifest: the group's writes wait while it is made. */
@@ -24,8 +28,10 @@ export class Recovery {
   readonly #add: () => boolean;
   #aborted = false;
   #caughtUp = false;
-  #queue: BlockRange[] = [];
+  readonly #toCopy = new ToCopy();
+  /** Spans locked, read or on their way, and their bytes. */
   #copying = 0;
+  #copyingBytes = 0;
   copiedBytes = 0;
   /** Full catch-up: all extents of the group in order, and how far manifests have come; null in a delta catch-up. */
   #extents: ExtentKey[] | null = null;
@@ -41,7 +47,7 @@ export class Recovery {
 
   get remainingBytes(): number {
     const listed = this.#extents ? this.#extents.filter((key) => this.#after === null || compareExtents(key, this.#after) > 0).length * BLOCKS_PER_EXTENT * BLOCK_BYTES : 0;
-    return listed + this.#queue.reduce((sum, range) => sum + range.count * BLOCK_BYTES, 0) + this.#copying * PIECE_BLOCKS_MAX * BLOCK_BYTES;
+    return listed + this.#toCopy.blockCount * BLOCK_BYTES;
   }
 
   start(): void {
@@ -54,19 +60,22 @@ export class Recovery {
     const uncommitted = this.#serving.uncommitted.map(({ entry }) => entry).filter((entry) => compareIds(entry, image.log.last) > 0);
     // The learner's log reaches back to the commit point at least: as a member it is asked for everything after it (R7).
     const committed = this.#serving.committedNow();
-    const base = common ? (compareIds(common, committed) < 0 ? common : committed) : image.log.contains(tail.committed) ? tail.committed : image.log.base;
+    const inLog = common !== null && image.log.contains(common);
+    const oldest = inLog ? common : image.log.contains(tail.committed) ? tail.committed : image.log.base;
+    const base = inLog && compareIds(committed, oldest) < 0 ? committed : oldest;
     const entries = [...image.log.after(base), ...uncommitted];
-    let dirty: BlockRange[] | null = null;
     if (common) {
       const ours = entries.filter((entry) => compareIds(entry, common) > 0);
       const theirs = [...tail.entries.filter((entry) => compareIds(entry, common) > 0), ...tail.diverged, ...tail.reconciling];
-      dirty = wholeChunks([...ours, ...theirs], PIECE_BLOCKS_MAX);
+      for (const range of [...ours, ...theirs]) this.#toCopy.add(range);
+      // What the log has let go of since the copy left.
+      if (!inLog) for (const range of image.changes.after(common)) this.#toCopy.add(range);
     }
-    this.#serving.log.info("bringing a learner into sync", { drive: peer.drive, from: common ? showId(common) : "manifests", ranges: dirty?.length });
+    const dirty = common ? this.#toCopy.dirtyRanges() : null;
+    this.#serving.log.info("bringing a learner into sync", { drive: peer.drive, from: common ? showId(common) : "manifests", blocks: common ? this.#toCopy.blockCount : undefined });
     peer.streaming = true;
     term.ask(peer, (shared) => ({ ...shared, type: "catch-up", common: common ?? NO_ENTRY, base, entries, dirty }), () => {});
-    if (dirty) this.#queue = [...dirty];
-    else {
+    if (!common) {
       this.#extents = host.extentsOf(this.#serving.group);
       for (const { entry } of this.#serving.uncommitted) this.wrote(entry);
     }
@@ -77,8 +86,9 @@ export class Recovery {
     this.#aborted = true;
   }
 
-  /** A write was assigned: a full catch-up must list the extents that it makes. */
+  /** A write was assigned: the learner skips it where it is dirty, and a full catch-up must list the extents that it makes. */
   wrote(range: BlockRange): void {
+    this.#toCopy.wrote(range);
     if (!this.#extents || range.count === 0) return;
     const { volume, lineage, layer, extent } = range;
     let low = 0;
@@ -101,39 +111,69 @@ export class Recovery {
   #pump(): void {
     if (this.#aborted || this.#serving.ended || this.#serving.host.clock.nowMs() < this.#pausedUntilMs) return;
     this.#pausedUntilMs = 0;
-    while (this.#copying < COPIES_MAX && this.#queue.length > 0) this.#copy(this.#queue.shift() as BlockRange);
-    if (this.#queue.length > 0 || this.#copying > 0 || this.#manifestPending) return;
+    while (this.#copying < COPYING_SPANS_MAX && this.#copyingBytes < COPYING_BYTES_MAX) {
+      const span = this.#toCopy.take();
+      if (!span) break;
+      this.#copy(span);
+    }
+    if (!this.#toCopy.isEmpty || this.#copying > 0 || this.#manifestPending) return;
     if (this.#extents) return this.#manifest();
     if (!this.#caughtUp) this.#sendCaughtUp();
   }
 
-  /** Read under the range's lock and placed in the ordered stream before any later write of the range. */
-  #copy(range: BlockRange): void {
-    const { host, term, ranges } = this.#serving;
+  /** Read under the span's lock and placed in the ordered stream before any later write of it. */
+  #copy(span: Span): void {
+    const { host, ranges } = this.#serving;
+    const reservedBytes = this.#toCopy.wanted(span).ranges.reduce((sum, range) => sum + range.count * BLOCK_BYTES, 0);
     this.#copying += 1;
-    ranges.lock(range, (release) => {
-      void host.drive.read(range).then((read) => {
+    this.#copyingBytes += reservedBytes;
+    ranges.lock(span, (release) => {
+      if (this.#aborted) return release();
+      const { ranges: wanted, held, bringsVersion } = this.#toCopy.wanted(span);
+      void Promise.all(wanted.map(async (range) => ({ range, read: await this.#serving.repair.read(range) }))).then((found) => {
         if (this.#aborted) return release();
-        if (!read.ok) {
-          this.#serving.log.error("a block does not match its checksum; the learner stays out until it is repaired", { ...range, badBlocks: read.badBlocks });
-          this.#copying -= 1;
-          this.#queue.push(range);
-          this.#pausedUntilMs = host.clock.nowMs() + BAD_BLOCK_AGAIN_MS;
-          return release();
+        const pieces: Piece[] = [];
+        for (const { range, read } of found) {
+          if (!read?.ok) {
+            this.#serving.log.error("blocks cannot be copied to a learner: no member with a good copy of them answers; the learner stays out until then", { ...range, badBlocks: read?.badBlocks });
+            this.#copying -= 1;
+            this.#copyingBytes -= reservedBytes;
+            this.#toCopy.giveBack(span);
+            this.#pausedUntilMs = host.clock.nowMs() + BAD_BLOCK_AGAIN_MS;
+            return release();
+          }
+          pieces.push(...piecesOf(range, read, held));
+          // The learner holds the same content under another version.
+          if (bringsVersion && pieces.length === 0) pieces.push(pieceOf(range, read, 0, 1));
         }
-        // Only the locked range: beside it a host may have begun the extent anew, and the learner has that already.
-        const version = read.version ?? this.#serving.last;
-        const { checksums, data } = read;
-        term.ask(this.peer, (shared) => ({ ...shared, type: "copy", range, version, checksums, data }), () => {
-          if (this.#aborted) return;
-          this.#copying -= 1;
-          this.copiedBytes += data.length;
-          host.changed();
-          this.#pump();
-        });
+        this.#send(span, pieces, reservedBytes);
         release();
       });
     });
+  }
+
+  /** The last copy of the span cleans its chunks; all of them are in the stream at once. */
+  #send(span: Span, pieces: readonly Piece[], reservedBytes: number): void {
+    const { host, term, last } = this.#serving;
+    const { first, count } = span;
+    const all = pieces.length > 0 ? pieces : [{ range: { ...span, count: 0 }, version: null, checksums: new Uint32Array(0), data: Buffer.alloc(0) }];
+    const bytes = all.reduce((sum, { data }) => sum + data.length, 0);
+    this.#toCopy.copied(span, pieces.length);
+    let left = all.length;
+    const settled = (): void => {
+      left -= 1;
+      if (left > 0 || this.#aborted) return;
+      this.#copying -= 1;
+      this.#copyingBytes -= reservedBytes;
+      this.copiedBytes += bytes;
+      host.changed();
+      this.#pump();
+    };
+    for (const [index, { range, version, checksums, data }] of all.entries()) {
+      const clean = index === all.length - 1 ? { first, count } : { first: 0, count: 0 };
+      // Where the primary has no such extent any more: only these blocks, since beside them a host may have begun it anew.
+      term.ask(this.peer, (shared) => ({ ...shared, type: "copy", range, version: version ?? last, checksums, data, clean }), settled);
+    }
   }
 
   /** R10: the list is made while nothing is in flight, so that it is exact at its place in the stream. */
@@ -153,7 +193,7 @@ export class Recovery {
         term.ask(this.peer, (shared) => ({ ...shared, type: "manifest", after, through, extents }), (answer) => {
           if (this.#aborted || answer.type !== "differs") return;
           this.#manifestPending = false;
-          this.#queue = answer.extents.flatMap(wholeExtent);
+          for (const { key, held } of answer.extents) this.#toCopy.differs(key, held);
           host.log.debug("a manifest was compared", { group, extents: extents.length, different: answer.extents.length });
           this.#pump();
         });
@@ -179,18 +219,28 @@ export class Recovery {
   }
 }
 
-/** R9: the newest entry that the learner holds completely and that this primary's log also has; null = none is known. */
-function newestCommon(tail: Tail, image: ReplicaImage): EntryId | null {
-  if (tail.damaged) return null;
-  const held = tail.entries.filter((entry) => compareIds(entry, tail.completeThrough) <= 0).toReversed();
-  for (const id of [...held, tail.completeThrough, tail.committed]) {
-    if (compareIds(id, tail.completeThrough) <= 0 && image.log.contains(id)) return { epoch: id.epoch, seq: id.seq };
-  }
-  return sameId(tail.completeThrough, NO_ENTRY) && sameId(image.log.base, NO_ENTRY) ? NO_ENTRY : null;
+type Read = Extract<BlockRead, { ok: true }>;
+interface Piece {
+  readonly range: BlockRange;
+  readonly version: EntryId | null;
+  readonly checksums: Uint32Array;
+  readonly data: Buffer;
 }
 
-function wholeExtent(key: ExtentKey): BlockRange[] {
-  const pieces: BlockRange[] = [];
-  for (let first = 0; first < BLOCKS_PER_EXTENT; first += PIECE_BLOCKS_MAX) pieces.push({ ...key, first, count: PIECE_BLOCKS_MAX });
+/** Runs of what was read, written and never written ones apart; what the learner holds already is left out. */
+function piecesOf(range: BlockRange, read: Read, held: BigUint64Array | null): Piece[] {
+  const pieces: Piece[] = [];
+  for (let from = 0; from < range.count; ) {
+    let to = from;
+    const written = read.checksums[from] !== 0;
+    while (to < range.count && (read.checksums[to] !== 0) === written && !(held && blockDigest(read, to) === (held[range.first + to] ?? 0n))) to += 1;
+    if (to > from) pieces.push(pieceOf(range, read, from, to));
+    from = Math.max(to, from + 1);
+  }
   return pieces;
+}
+function pieceOf(range: BlockRange, { version, checksums, data }: Read, from: number, to: number): Piece {
+  const part = checksums.subarray(from, to);
+  const written = data.length > 0 && part.some((checksum) => checksum !== 0);
+  return { range: { ...range, first: range.first + from, count: to - from }, version, checksums: part, data: written ? data.subarray(from * BLOCK_BYTES, to * BLOCK_BYTES) : Buffer.alloc(0) };
 }

@@ -1,15 +1,16 @@
 import { assert } from "../../base/assert.ts";
-import { BLOCK_BYTES, BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
-import type { Epoch, ExtentIndex, VolumeId } from "../../base/ids.ts";
+import { BLOCK_BYTES } from "../../base/geometry.ts";
+import type { Epoch, GroupId } from "../../base/ids.ts";
 import type { GroupConfig } from "../../cluster/schema.ts";
-import { blockChecksum } from "../../platform/checksum.ts";
-import { compareIds, laterId, NO_ENTRY, overlaps, sameId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
-import { compareExtents, type Adopt, type CatchUp, type CaughtUp, type Channel, type Copy, type Fence, type Fetch, type Manifest, type Mark, type Message, type Replicate } from "../../wire/messages.ts";
-import { ReplicaImage } from "../drive/image.ts";
-import type { GroupId } from "../../base/ids.ts";
-import { Dirty } from "./dirty.ts";
+import { compareIds, laterId, NO_ENTRY, sameId, type EntryHeader, type EntryId } from "../../wire/entry.ts";
+import type { Adopt, CatchUp, CaughtUp, Channel, Copy, Fence, Fetch, Manifest, Message, Replicate } from "../../wire/messages.ts";
+import type { ReplicaImage } from "../drive/image.ts";
+import { entryIntact } from "./checked.ts";
 import type { GroupHost } from "./host.ts";
+import { lastOf, Learner } from "./learner.ts";
+import { Settling } from "./settling.ts";
 
+const NO_DATA = Buffer.alloc(0);
 /** Messages of the stream that a manifest's comparison holds back; the primary sends no more than its window. */
 const HELD_MAX = 65536;
 /** Bytes that wait for the journal: writes wait for members, but not for learners, so a slow learner must say no (R9). */
@@ -24,12 +25,13 @@ export class Replica {
   readonly #host: GroupHost;
   /** Id of the last entry given to the journal, durable or not. */
   #appended: EntryId;
-  /** R9: what this learner does not yet hold; null when it is not being caught up. */
-  #dirty: Dirty | null = null;
+  readonly #learner: Learner;
   /** Non-null while a manifest or a parking is under way: what comes later in the stream waits. */
   #held: (() => void)[] | null = null;
   #committedSeen: EntryId = NO_ENTRY;
   #stream: Channel | null = null;
+  readonly #settling = new Settling();
+  #settledSaved: EntryId = NO_ENTRY;
   #ackDue = false;
   #epochGiven = 0 as Epoch;
   /** Raised by each fence: what an older stream still has under way acknowledges nothing. */
@@ -39,6 +41,7 @@ export class Replica {
     this.#group = group;
     this.#host = host;
     this.#appended = this.image?.log.last ?? NO_ENTRY;
+    this.#learner = new Learner(host, this);
   }
 
   get group(): GroupId {
@@ -57,7 +60,7 @@ export class Replica {
   get settled(): boolean {
     return sameId(this.#appended, this.image?.log.last ?? NO_ENTRY);
   }
-  /** The primary on this drive appends its own entries itself. */
+  /** Entries were given to the journal by others: the primary on this drive, or a catch-up. */
   noteAppended(id: EntryId): void {
     this.#appended = id;
   }
@@ -67,14 +70,14 @@ export class Replica {
     this.#generation += 1;
     this.#stream = channel;
     this.#appended = this.image?.log.last ?? NO_ENTRY;
-    this.#dirty = null;
+    this.#learner.reset();
     this.#held = null;
   }
   /** No stream counts any more: another primary, or this process itself, is taking over. */
   unfence(): void {
     this.#generation += 1;
     this.#stream = null;
-    this.#dirty = null;
+    this.#learner.reset();
     this.#held = null;
   }
   streamsOn(channel: Channel): boolean {
@@ -83,8 +86,7 @@ export class Replica {
 
   /** Why its sender may not send this fence; null = it may. */
   fenceError(channel: Channel, { config, epoch }: Fence): string | null {
-    const image = this.image;
-    if (image && image.incarnation !== 0 && config.incarnation !== image.incarnation) return "a fence of another incarnation";
+    if (config.incarnation !== this.#host.incarnation()) return "a fence of another incarnation";
     const own = config.epoch === epoch && config.primary === channel.peer.id && config.primaryInstance === channel.peer.instance;
     return own ? null : "a fence that its sender may not send";
   }
@@ -103,6 +105,8 @@ export class Replica {
     return Math.max(this.#epochGiven, this.image?.epoch ?? 0) as Epoch;
   }
   appendConfig(config: GroupConfig, durable: () => void): void {
+    // R9: what is committed when a copy leaves is on that copy, too; the newest such point costs it the least.
+    this.saveCommitted();
     assert(config.epoch >= this.epochGiven, "I1: epochs only grow");
     this.#epochGiven = config.epoch;
     this.#host.drive.append({ type: "config", group: this.#group, config }, durable);
@@ -129,11 +133,13 @@ export class Replica {
       case "caught-up":
         return this.#receive(channel, message);
       case "mark":
-        return this.#mark(channel, message);
+        return this.#learner.mark(channel, message);
       case "adopt":
         return this.#adopt(channel, message);
       case "fetch":
         return this.#fetch(channel, message);
+      case "park":
+        return void this.#host.drive.park(this.#group, message.range, message.why, []).then(() => this.#settled(channel, message));
       default:
         return channel.close(`a ${message.type} message is not for a replica`);
     }
@@ -154,13 +160,13 @@ export class Replica {
       case "replicate":
         return this.#replicate(channel, message);
       case "catch-up":
-        return this.#catchUp(channel, message);
+        return this.#learner.catchUp(channel, message);
       case "manifest":
-        return this.#manifest(channel, message);
+        return this.#learner.manifest(channel, message);
       case "copy":
-        return this.#copy(channel, message);
+        return this.#learner.copy(channel, message);
       case "caught-up":
-        return this.#caughtUp(channel, message);
+        return this.#learner.caughtUp(channel, message);
     }
   }
 
@@ -170,12 +176,12 @@ export class Replica {
     if (compareIds(entry, this.#appended) <= 0) return this.#acknowledge();
     if (!sameId(entry.previous, this.#appended))
       return this.#host.send(channel, { type: "gap", group: this.#group, epoch: message.epoch, tag: 0, through: this.#appended });
-    if (message.data && message.checksums && !intact(entry, message.checksums, message.data)) return channel.close("a replicated block does not match its checksum");
+    if (message.data && message.checksums && !entryIntact(entry, message.checksums, message.data)) return channel.close("a replicated block does not match its checksum");
     this.#appended = { epoch: entry.epoch, seq: entry.seq };
     this.#committedSeen = laterId(this.#committedSeen, message.committed);
     const generation = this.#generation;
     this.#host.drive.append(
-      { type: "entry", group: this.#group, entry, checksums: message.checksums, data: message.data, skip: this.#dirty?.skip(entry) ?? null },
+      { type: "entry", group: this.#group, entry, checksums: message.checksums, data: message.data, skip: this.#learner.skip(entry) },
       () => {
         if (generation === this.#generation) this.#acknowledge();
       },
@@ -202,14 +208,14 @@ export class Replica {
     const image = this.image;
     if (!image) return;
     const known = compareIds(this.#committedSeen, image.log.last) <= 0 ? this.#committedSeen : NO_ENTRY;
-    if (compareIds(known, image.committed) > 0) this.#host.drive.append({ type: "committed", group: this.#group, id: known });
+    const id = laterId(known, image.committed);
+    const settled = this.#settling.settled(id, this.#host.clock.nowMs());
+    if (compareIds(id, image.committed) <= 0 && (sameId(settled, this.#settledSaved) || compareIds(settled, image.log.base) <= 0)) return;
+    this.#settledSaved = settled;
+    this.#host.drive.append({ type: "committed", group: this.#group, id, settled });
   }
 
   // ---- reconcile (R7d) ----
-
-  #mark(channel: Channel, message: Mark): void {
-    this.#host.drive.append({ type: "mark", group: this.#group, ranges: message.ranges }, () => this.#settled(channel, message));
-  }
 
   #adopt(channel: Channel, message: Adopt): void {
     if (!this.adoptLog(message.common, message.entries, () => this.#settled(channel, message))) channel.close("an adopted log that does not fit this replica's");
@@ -221,8 +227,8 @@ export class Replica {
    */
   adoptLog(common: EntryId, entries: readonly EntryHeader[], durable: () => void): boolean {
     if (!this.settled || !this.image?.log.contains(common)) return false;
-    this.#dropPurged(entries.filter((entry) => entry.kind === "purge").map((entry) => entry.volume));
-    this.#appended = entries.at(-1) ? { epoch: (entries.at(-1) as EntryHeader).epoch, seq: (entries.at(-1) as EntryHeader).seq } : common;
+    this.#learner.dropPurged(entries.filter((entry) => entry.kind === "purge").map((entry) => entry.volume));
+    this.#appended = lastOf(entries) ?? common;
     this.#host.drive.append({ type: "adopt", group: this.#group, common, entries }, durable);
     return true;
   }
@@ -230,91 +236,14 @@ export class Replica {
   #fetch(channel: Channel, message: Fetch): void {
     const { group, epoch, tag, range } = message;
     void this.#host.drive.read(range).then((read) => {
-      const blocks = read.ok
-        ? { range, version: read.version, checksums: read.checksums, data: read.data }
-        : { range, version: null, checksums: new Uint32Array(range.count), data: Buffer.alloc(0) };
-      this.#host.send(channel, { type: "fetched", group, epoch, tag, ok: read.ok, ...blocks });
+      const content = read.ok && message.content;
+      const { version, checksums } = read;
+      this.#host.send(channel, { type: "fetched", group, epoch, tag, range, content, badBlocks: read.ok ? [] : read.badBlocks, version, checksums, data: content ? read.data : NO_DATA });
     });
-  }
-
-  // ---- catch-up (R9 to R11) ----
-
-  #catchUp(channel: Channel, message: CatchUp): void {
-    this.#dirty = new Dirty(message.dirty);
-    this.#appended = message.entries.at(-1) ? { epoch: (message.entries.at(-1) as EntryHeader).epoch, seq: (message.entries.at(-1) as EntryHeader).seq } : message.base;
-    const { common, base, entries } = message;
-    this.#host.drive.append({ type: "catch-up", group: this.#group, common, base, entries }, () => this.#settled(channel, message));
-  }
-
-  /** R10: authoritative for its interval at its place in the stream. */
-  #manifest(channel: Channel, message: Manifest): void {
-    const inside = (key: ExtentKey): boolean =>
-      (message.after === null || compareExtents(key, message.after) > 0) && (message.through === null || compareExtents(key, message.through) <= 0);
-    this.#hold(async (current) => {
-      const listed = new Map(message.extents.map((extent) => [name(extent.key), extent]));
-      for (const key of this.#ownExtents()) {
-        if (!inside(key) || listed.has(name(key))) continue;
-        if (!(await this.#parkDiverged({ ...key, first: 0, count: BLOCKS_PER_EXTENT })) || !current()) return;
-        this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
-      }
-      const different: ExtentKey[] = [];
-      for (const extent of message.extents) {
-        const own = await this.#host.drive.describe(extent.key);
-        if (!current()) return;
-        // What lost part of its journal may have content that its trailers do not know.
-        if (!own || this.image?.damaged || !sameId(own.version, extent.version) || own.digest !== extent.digest) different.push(extent.key);
-      }
-      this.#dirty?.passed(message.through, different);
-      this.#host.send(channel, { type: "differs", group: this.#group, epoch: message.epoch, tag: message.tag, extents: different });
-    });
-  }
-
-  #copy(channel: Channel, message: Copy): void {
-    const { range, version, checksums, data } = message;
-    if (data.length > 0 && !copyIntact(range, checksums, data)) return channel.close("a copied block does not match its checksum");
-    const append = (): void => {
-      this.#dirty?.clean(range);
-      this.#append(range, version, checksums.length === 0 ? new Uint32Array(range.count) : checksums, data, () => this.#settled(channel, message));
-    };
-    if (!this.#touchesDiverged(range)) return append();
-    this.#hold(async (current) => {
-      if ((await this.#parkDiverged(range)) && current()) append();
-    });
-  }
-
-  #append(range: BlockRange, version: EntryId | null, checksums: Uint32Array, data: Buffer, durable: (() => void) | null): void {
-    this.#host.drive.append({ type: "copy", group: this.#group, range, version, checksums, data }, durable);
-  }
-
-  #caughtUp(channel: Channel, message: CaughtUp): void {
-    // All of them: a copy that was read before a purge may have come behind it.
-    this.#dropPurged(message.purged);
-    this.#dirty = null;
-    const { through, operations, purged } = message;
-    this.#host.drive.append({ type: "caught-up", group: this.#group, through, operations, purged }, () => this.#settled(channel, message));
-  }
-
-  /** A purge that came as history rather than as an entry (R21): the content goes the same way. */
-  #dropPurged(ids: readonly VolumeId[]): void {
-    if (ids.length === 0) return;
-    const volumes = new Set(ids);
-    for (const key of this.#ownExtents())
-      if (volumes.has(key.volume)) this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
-  }
-
-  #touchesDiverged(range: BlockRange): boolean {
-    return this.image?.diverged.some((entry) => entry.count > 0 && overlaps(entry, range)) ?? false;
-  }
-  async #parkDiverged(range: BlockRange): Promise<boolean> {
-    const image = this.image;
-    if (!image) return false;
-    const ids = image.diverged.filter((entry) => entry.count > 0 && overlaps(entry, range)).map(({ epoch, seq }) => ({ epoch, seq }));
-    if (ids.length > 0) await this.#host.drive.park(this.#group, range, "written here, but never acknowledged by the group", ids);
-    return true;
   }
 
   /** Runs asynchronous work in the stream's order; `current` is false once the stream was replaced. */
-  #hold(work: (current: () => boolean) => Promise<void>): void {
+  hold(work: (current: () => boolean) => Promise<void>): void {
     const generation = this.#generation;
     const held: (() => void)[] = (this.#held = []);
     const current = (): boolean => generation === this.#generation;
@@ -329,40 +258,10 @@ export class Replica {
   #settled(channel: Channel, { group, epoch, tag }: Message): void {
     this.#host.send(channel, { type: "settled", group, epoch, tag });
   }
-
-  #ownExtents(): ExtentKey[] {
-    return this.#host.extentsOf(this.#group);
-  }
-}
-
-function name(key: ExtentKey): string {
-  return `${key.volume}.${key.extent}.${key.layer}`;
 }
 
 /** Blocks that this drive would still take; a hint that travels in every acknowledgement (R17). */
 export function credits(host: GroupHost): number {
   const { capacityBytes, usedBytes } = host.drive.space();
   return Math.max(0, Math.floor((capacityBytes * 0.95 - usedBytes) / BLOCK_BYTES));
-}
-
-function intact(entry: EntryHeader, checksums: Uint32Array, data: Buffer): boolean {
-  for (let i = 0; i < entry.count; i += 1) {
-    const block = data.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
-    if (blockChecksum(block, entry.lineage, blockNumber(entry.extent, entry.first + i)) !== checksums[i]) return false;
-  }
-  return true;
-}
-
-export function copyIntact(range: BlockRange, checksums: Uint32Array, data: Buffer): boolean {
-  for (let i = 0; i < range.count; i += 1) {
-    if (checksums[i] === 0) continue;
-    const block = data.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
-    if (blockChecksum(block, range.lineage, blockNumber(range.extent, range.first + i)) !== checksums[i]) return false;
-  }
-  return true;
-}
-
-/** Number of a block in its volume. */
-export function blockNumber(extent: ExtentIndex, block: number): number {
-  return extent * BLOCKS_PER_EXTENT + block;
 }

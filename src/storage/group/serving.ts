@@ -1,8 +1,8 @@
 import { assert } from "../../base/assert.ts";
-import type { DriveId, GroupId, Instance, VolumeId } from "../../base/ids.ts";
+import type { DriveId, GroupId, VolumeId } from "../../base/ids.ts";
 import type { Log } from "../../platform/platform.ts";
 import { compareIds, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type EntryKind } from "../../wire/entry.ts";
-import type { Channel, CommandResult, Gap, Modifying, Read, Replicated, Unmap, Write } from "../../wire/messages.ts";
+import { BY_NOBODY, type Channel, type Gap, type Modifying, type Read, type Replicated, type Unmap, type Write } from "../../wire/messages.ts";
 import type { OperationResult } from "../drive/records.ts";
 import type { Group } from "./group.ts";
 import type { GroupHost } from "./host.ts";
@@ -10,6 +10,7 @@ import { Commands, type Operation } from "./commands.ts";
 import { LeaseWaiters } from "./leases.ts";
 import { RangeTable } from "./ranges.ts";
 import { Recovery } from "./recovery.ts";
+import { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 import type { PeerState, Term } from "./term.ts";
 
@@ -25,7 +26,6 @@ interface InFlight {
   committed: boolean;
   readonly operation: Operation | null;
 }
-const NOTHING: Modifying = { gateway: 0 as Instance, operation: 0, oldestOpen: 0, stampInstance: 0 as Instance, stampMs: 0 };
 const NO_BLOCKS: BlockRange = { volume: 0 as VolumeId, lineage: 0 as VolumeId, layer: 0, extent: 0 as never, first: 0, count: 0 };
 
 /** A primary at work: R1, R2, R16, and the streams to members and learners. Lives for one term. */
@@ -36,6 +36,7 @@ export class Serving {
   readonly replica: Replica;
   readonly log: Log;
   readonly ranges = new RangeTable();
+  readonly repair = new Repair(this);
   readonly #owner: Group;
   readonly #recoveries = new Map<DriveId, Recovery>();
   readonly #purging = new Set<VolumeId>();
@@ -88,7 +89,7 @@ export class Serving {
       peer.streaming = true;
       peer.acknowledged = this.#last;
     }
-    this.assign("no-op", null, null, null, NOTHING, null);
+    this.assign("no-op", null, null, null, BY_NOBODY, null);
   }
 
   opened(): void {
@@ -103,7 +104,7 @@ export class Serving {
     for (const { id, lineage } of this.host.tombstones(this.group)) {
       if (this.purged(id)) continue;
       this.#purging.add(id);
-      this.assign("purge", { ...NO_BLOCKS, volume: id, lineage }, null, null, NOTHING, null);
+      this.assign("purge", { ...NO_BLOCKS, volume: id, lineage }, null, null, BY_NOBODY, null);
     }
   }
 
@@ -139,6 +140,7 @@ export class Serving {
   }
 
   peerLost(peer: PeerState): void {
+    this.repair.interrupt(peer);
     this.#recoveries.get(peer.drive)?.abort();
     this.#recoveries.delete(peer.drive);
   }
@@ -149,6 +151,7 @@ export class Serving {
   }
   /** R9: a catch-up is bound to its epoch. */
   abortRecoveries(): void {
+    this.repair.interrupt(null);
     for (const recovery of this.#recoveries.values()) recovery.abort();
     this.#recoveries.clear();
   }
@@ -305,11 +308,13 @@ export class Serving {
     this.#open = false;
     this.abortRecoveries();
     this.#commands.end();
+    this.repair.end();
     this.leases.refuseAll();
   }
 
   tick(): void {
     this.leases.expire();
+    this.repair.tick();
     for (const recovery of this.#recoveries.values()) recovery.tick();
     for (const peer of this.term.peers.values()) this.peerReady(peer);
   }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT } from "../../../src/base/geometry.ts";
 import type { Epoch, VolumeId } from "../../../src/base/ids.ts";
+import { NO_ENTRY } from "../../../src/wire/entry.ts";
 import { applied, Author, content, contentOf, copy, DRIVE, durable, group, key, newDrive, open, range, removeDirectories, testPlatform } from "./fixture.ts";
 
 afterEach(removeDirectories);
@@ -202,8 +203,9 @@ describe("restart", () => {
     const drive = await open(platform, directory);
     await durable(drive, author.write(range(0, 0, 16), 1));
     await durable(drive, author.write(range(5, 100, 3), 2));
-    drive.append({ type: "committed", group: group(key(0)), id: { epoch: 1 as Epoch, seq: 1 } });
-    drive.remember("store-a", 17, 2);
+    drive.append({ type: "committed", group: group(key(0)), id: { epoch: 1 as Epoch, seq: 1 }, settled: NO_ENTRY });
+    await drive.obeyStore({ storeId: "store-a", revision: 9, incarnation: 2 });
+    drive.remember(17);
     await drive.close();
     const again = await open(platform, directory);
     expect(again.instance).toBe((drive.instance + 1) as typeof drive.instance);

@@ -14,7 +14,7 @@ import type { JournalRecord } from "../../../src/storage/drive/records.ts";
 import { encodeSegmentHeader } from "../../../src/storage/drive/ring.ts";
 import { decodeSuperblock, encodeSuperblock, type Superblock } from "../../../src/storage/drive/superblock.ts";
 import { encodeTrailer, readTrailerSlots, Trailer, TRAILER_SLOT_BYTES } from "../../../src/storage/drive/trailer.ts";
-import type { EntryHeader } from "../../../src/wire/entry.ts";
+import { NO_ENTRY, type EntryHeader } from "../../../src/wire/entry.ts";
 import { Author, CLUSTER, copy, DRIVE, key, range, removeDirectories, temporaryDirectory, testPlatform } from "./fixture.ts";
 
 // Bytes on the disks of our users: a change here is a new format version. `VECTORS=write` makes the files anew.
@@ -50,7 +50,7 @@ function records(): JournalRecord[] {
     { type: "caught-up", group, through: version, operations: [{ gateway: 2 ** 40 as Instance, operation: 7, result: 1 }], purged: [2 ** 33 as VolumeId] },
     { type: "mark", group, ranges: [range(4, 16, 32)] },
     { type: "adopt", group, common: version, entries: [header(601)] },
-    { type: "committed", group, id: version },
+    { type: "committed", group, id: version, settled: { ...version, seq: 599 } },
     { type: "forget", group },
   ];
 }
@@ -122,7 +122,7 @@ test("checkpoint", async () => {
   const author = new Author();
   for (let i = 0; i < 3; i += 1) image.reduce({ ...author.write(range(4, i, 1), i), entry: { ...author.write(range(4, i, 1), i).entry, seq: i + 1, previous: i === 0 ? { epoch: 0 as Epoch, seq: 0 } : { epoch: 1 as Epoch, seq: i }, gateway: 77 as Instance, operation: i, oldestOpen: 0 } });
   image.reduce({ type: "mark", group: image.group, ranges: [range(4, 0, 8)] });
-  image.reduce({ type: "committed", group: image.group, id: { epoch: 1 as Epoch, seq: 2 } });
+  image.reduce({ type: "committed", group: image.group, id: { epoch: 1 as Epoch, seq: 2 }, settled: NO_ENTRY });
   image.incomplete = true;
   image.incompleteThrough = { epoch: 1 as Epoch, seq: 1 };
   image.damaged = true;

@@ -12,7 +12,7 @@ function writeMuch(stage: Stage): void {
   expect(sameId(stage.image("a").log.base, NO_ENTRY)).toBe(false);
 }
 function shortLogs(stage: Stage): void {
-  for (const host of stage.cluster.hosts.values()) host.medium.logEntriesKept = 4;
+  for (const host of stage.cluster.hosts.values()) host.medium.tuning.keeping = { entries: 4, changes: 0, early: true };
 }
 
 // Each of these stories once went wrong in a random one.
@@ -24,10 +24,9 @@ describe("a learner that has caught up", () => {
     stage.write(stage.place(0));
     stage.cluster.start("b");
     stage.until(() => stage.members().length === 2);
-    const running = stage.cluster.host("a").running;
-    if (running) running.drive.hung = true;
+    stage.cluster.hang("a");
     stage.pass(500);
-    running?.drive.unhang();
+    stage.cluster.unhang("a");
     stage.pass(1000);
     expect(stage.members()).toEqual(["a", "b"]);
     stage.whole();
@@ -41,13 +40,13 @@ describe("a learner that has caught up", () => {
     writeMuch(stage);
     // b's journal is slow until just after a write: nobody has saved yet that it is committed when b catches up.
     stage.cluster.start("b");
-    const second = stage.cluster.host("b").running;
-    if (second) second.drive.hung = true;
+    stage.until(() => stage.cluster.host("b").running?.node != null);
+    stage.cluster.hang("b");
     stage.until(() => stage.cluster.config(stage.group).learners.length === 1);
     const saved = stage.image("c").committed;
     stage.until(() => compareIds(stage.image("c").committed, saved) > 0 || sameId(stage.image("c").committed, stage.image("c").log.last), 2000);
     stage.write(stage.place(50));
-    second?.drive.unhang();
+    stage.cluster.unhang("b");
     stage.until(() => stage.members().length === 3);
     expect(stage.logged("bringing a learner into sync").at(-1)).toContain("manifests");
     stage.pass(20);
@@ -103,11 +102,11 @@ describe("two learners", () => {
     // While a write is in flight the first manifest waits, and the second with it.
     const running = stage.cluster.host("a").running;
     stage.until(() => [...(stage.cluster.group("a", stage.group)?.term?.peers.values() ?? [])].every((peer) => !peer.tail));
-    stage.until(() => running?.drive.appendOutstandingMs() === 0 && [...(stage.cluster.group("a", stage.group)?.term?.peers.values() ?? [])].some((peer) => peer.channel !== null));
-    if (running) running.drive.hung = true;
+    stage.until(() => running?.drive?.appendOutstandingMs() === 0 && [...(stage.cluster.group("a", stage.group)?.term?.peers.values() ?? [])].some((peer) => peer.channel !== null));
+    stage.cluster.hang("a");
     stage.begin(stage.place(0));
     stage.pass(300);
-    running?.drive.unhang();
+    stage.cluster.unhang("a");
     stage.whole();
     expect(stage.logged("manifests").length).toBeGreaterThanOrEqual(2);
   });
@@ -123,8 +122,8 @@ describe("a drive that restarts", () => {
     stage.cluster.fate = () => "normal";
     stage.cluster.restart("b");
     stage.pass(10_000);
-    const { id, medium } = stage.cluster.host("b");
-    for (const key of [keys.upDrive(id), keys.drive(id)]) expect(JSON.parse(stage.cluster.store.find(key)?.value ?? "{}")).toMatchObject({ instance: medium.instance });
+    const { id, instance } = stage.cluster.host("b");
+    for (const key of [keys.upDrive(id), keys.drive(id)]) expect(JSON.parse(stage.cluster.store.find(key)?.value ?? "{}")).toMatchObject({ instance });
     stage.whole();
   });
 });
@@ -137,17 +136,17 @@ describe("a replica whose journal is slow", () => {
     const group = running?.node?.groups.get(stage.group);
     const config = stage.cluster.config(stage.group);
     if (!running || !group || !config) throw new Error("the group is on drive c");
-    const heir = config.members.find((drive) => drive !== config.primary && drive !== running.drive.id);
+    const heir = config.members.find((drive) => drive !== config.primary && drive !== running.drive?.id);
     if (!heir) throw new Error("the group has three members");
     const fence = (epoch: number, primary: typeof heir, instance: number): void => {
       const fenced = { ...config, epoch: epoch as typeof config.epoch, primary, primaryInstance: instance as typeof config.primaryInstance, nonce: epoch };
       const channel: Channel = { peer: { kind: "drive", id: primary, instance: fenced.primaryInstance }, queuedBytes: 0, send() {}, close() {} };
       group.fromPrimary(channel, { type: "fence", group: stage.group, epoch: fenced.epoch, tag: 1, config: fenced, dead: [] });
     };
-    running.drive.hung = true;
+    stage.cluster.hang("c");
     fence(config.epoch + 2, heir, 1);
     fence(config.epoch + 1, config.primary, config.primaryInstance);
-    running.drive.unhang();
+    stage.cluster.unhang("c");
     stage.pass(200);
     expect(stage.cluster.host("c").running).not.toBeNull();
     expect(group.epoch).toBe((config.epoch + 2) as typeof config.epoch);

@@ -10,13 +10,11 @@ import { Stage } from "./stage.ts";
 describe("a write", () => {
   test("is not acknowledged while one member has not journalled it", () => {
     const stage = new Stage();
-    const { drive } = stage.cluster.host("b").running ?? {};
-    if (!drive) throw new Error("b runs");
-    drive.hung = true;
+    stage.cluster.hang("b");
     const begun = stage.begin(stage.place(0));
     stage.pass(1000);
     expect(begun.result).toBeNull();
-    drive.unhang();
+    stage.cluster.unhang("b");
     stage.until(() => begun.result === "done");
     expect(stage.image("b").operations.get(stage.gateway.instance)?.size).toBe(1);
     expect(stage.members()).toEqual(["a", "b"]);
@@ -24,11 +22,10 @@ describe("a write", () => {
 
   test("goes on without a member whose journal hangs, once the configuration is without it", () => {
     const stage = new Stage();
-    const running = stage.cluster.host("b").running;
-    if (running) running.drive.hung = true;
+    stage.cluster.hang("b");
     stage.write(stage.place(0));
     expect(stage.members()).toEqual(["a"]);
-    running?.drive.unhang();
+    stage.cluster.unhang("b");
     stage.whole();
   });
 
@@ -86,7 +83,7 @@ describe("an unmap", () => {
     stage.unmap(stage.place(0, 40));
     stage.cluster.start("b");
     stage.whole();
-    expect(stage.cluster.host("b").medium.extents.size).toBe(0);
+    expect(stage.cluster.host("b").running?.drive?.extents().length).toBe(0);
   });
 });
 
@@ -95,13 +92,12 @@ describe("a primary", () => {
     const stage = new Stage();
     const { epoch } = stage.cluster.config(stage.group);
     const value = stage.write(stage.place(0));
-    const other = stage.cluster.host("b").running;
-    if (other) other.drive.hung = true;
+    stage.cluster.hang("b");
     stage.cluster.restart("a");
     stage.until(() => stage.cluster.group("a", stage.group)?.state === "peering");
     stage.pass(1000);
     expect(stage.serving()).toEqual([]);
-    other?.drive.unhang();
+    stage.cluster.unhang("b");
     stage.until(() => stage.serving().length === 1);
     expect(stage.cluster.config(stage.group).epoch).toBeGreaterThan(epoch);
     expect(stage.read(stage.place(0))[0]).toBe(value);
@@ -162,10 +158,10 @@ describe("a failover", () => {
 
   test("does not follow from the published death of an older instance", () => {
     const stage = new Stage();
-    const { id, medium } = stage.cluster.host("a");
+    const { id } = stage.cluster.host("a");
     stage.cluster.restart("a");
     stage.until(() => stage.serving()[0] === "a");
-    stage.cluster.put(keys.death(id), { instance: medium.instance - 1, atMs: 0, reason: "killed" });
+    stage.cluster.put(keys.death(id), { instance: stage.cluster.host("a").instance - 1, atMs: 0, reason: "killed" });
     stage.pass(5000);
     expect(stage.serving()).toEqual(["a"]);
     stage.whole();
@@ -206,7 +202,7 @@ describe("a member that was away", () => {
 
   test("for longer than the log reaches back returns by manifests and holds everything", () => {
     const stage = new Stage();
-    for (const host of stage.cluster.hosts.values()) host.medium.logEntriesKept = 4;
+    for (const host of stage.cluster.hosts.values()) host.medium.tuning.keeping = { entries: 4, changes: 0, early: true };
     for (let extent = 0; extent < 40; extent += 1) stage.write(stage.place(7, 2, extent));
     stage.pass(1000);
     stage.cluster.kill("b");
@@ -233,13 +229,13 @@ describe("a member that was away", () => {
     const id = stage.volume as never;
     stage.cluster.store.apply({ compares: [], deletes: [keys.volume(id)] });
     stage.cluster.put(keys.tombstone(id), { id, name: "v2", factor: 2, lineage: id, deletedAtMs: 1 });
-    stage.until(() => stage.cluster.host("a").medium.extents.size === 0 && stage.cluster.host("b").medium.extents.size === 0);
+    stage.until(() => stage.cluster.host("a").running?.drive?.extents().length === 0 && stage.cluster.host("b").running?.drive?.extents().length === 0);
     const refused = stage.begin(stage.place(0));
     stage.until(() => refused.result !== null);
     expect(refused.result).toBe("deleted");
     stage.cluster.start("c");
     stage.whole();
-    expect(stage.cluster.host("c").medium.extents.size).toBe(0);
+    expect(stage.cluster.host("c").running?.drive?.extents().length).toBe(0);
   });
 });
 

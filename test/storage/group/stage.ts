@@ -62,7 +62,7 @@ export class Stage {
     return values as unknown as readonly number[];
   }
   image(name: string): ReplicaImage {
-    const image = this.cluster.host(name).medium.images.get(this.group);
+    const image = this.cluster.host(name).images.get(this.group);
     if (!image) throw new Error(`${name} has no replica`);
     return image;
   }

@@ -1,0 +1,156 @@
+import { BLOCK_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK } from "../../src/base/geometry.ts";
+import { checkRegister, type Operation } from "./linear.ts";
+
+/** R15 (ii), A1: a command that a gateway received so long ago is not carried out after an acknowledgement of its block. */
+const ORDINARY_MS = 250 * 1.02;
+/** R15 (i): nor is one that is so old. */
+const OLDEST_MS = 4000 * 1.02;
+
+/** Sectors of a volume, counted from its beginning. */
+export interface Span {
+  readonly volume: number;
+  readonly lba: number;
+  readonly count: number;
+}
+interface BlockOperation extends Omit<Operation, "toMs" | "latestMs" | "value"> {
+  /** First sector in the block, and the one after the last. */
+  readonly first: number;
+  readonly end: number;
+  toMs: number;
+  value: number;
+  /** Of a read that saw different values: one for each sector of the block. */
+  values: readonly number[] | null;
+  miscompared?: boolean;
+}
+/** A command on its way; what came of it is said once. Nothing said: nobody knows whether it happened. */
+export interface Call {
+  /** A read gives what it saw, one value for each sector. */
+  answered(nowMs: number, values?: readonly number[]): void;
+  miscompared(nowMs: number): void;
+}
+
+/** I9: everything that hosts asked and were answered, sector by sector. */
+export class Registers {
+  readonly #blocks = new Map<string, BlockOperation[]>();
+  /** R15: what was not answered can take effect only for a while. False while primaries refuse nothing by age. */
+  readonly #lateRefused: boolean;
+  #last = 0;
+  answeredCount = 0;
+  /** Commands that nobody knows the outcome of. */
+  openCount = 0;
+
+  constructor(lateRefused: boolean) {
+    this.#lateRefused = lateRefused;
+  }
+
+  /** A value that is written nowhere else. */
+  newValue(): number {
+    return (this.#last += 1);
+  }
+
+  begin(kind: Operation["kind"], span: Span, value: number, nowMs: number, label: string, expected?: number): Call {
+    const parts: BlockOperation[] = [];
+    const lastLba = span.lba + span.count - 1;
+    for (let block = Math.floor(span.lba / SECTORS_PER_BLOCK); block <= Math.floor(lastLba / SECTORS_PER_BLOCK); block += 1) {
+      const from = block * SECTORS_PER_BLOCK;
+      const first = Math.max(span.lba, from) - from;
+      const end = Math.min(lastLba - from + 1, SECTORS_PER_BLOCK);
+      const part: BlockOperation = { kind, value, values: null, first, end, fromMs: nowMs, toMs: Infinity, label, ...(expected === undefined ? {} : { expected }) };
+      parts.push(part);
+      // A read counts only when it is answered.
+      if (kind !== "read") this.#block(span.volume, block).push(part);
+    }
+    this.openCount += 1;
+    const ended = (atMs: number): void => {
+      this.openCount -= 1;
+      this.answeredCount += 1;
+      for (const part of parts) part.toMs = atMs;
+    };
+    return {
+      answered: (atMs, values) => {
+        ended(atMs);
+        if (values === undefined) return;
+        for (const [i, part] of parts.entries()) {
+          const block = Math.floor(span.lba / SECTORS_PER_BLOCK) + i;
+          const at = block * SECTORS_PER_BLOCK + part.first - span.lba;
+          const own = values.slice(at, at + part.end - part.first);
+          if (own.every((each) => each === own[0])) part.value = own[0] as number;
+          else part.values = [...new Array<number>(part.first).fill(0), ...own];
+          this.#block(span.volume, block).push(part);
+        }
+      },
+      miscompared: (atMs) => {
+        ended(atMs);
+        for (const part of parts) part.miscompared = true;
+      },
+    };
+  }
+
+  /** What is wrong, at most one finding for each block. */
+  check(): string[] {
+    const found: string[] = [];
+    for (const [name, operations] of this.#blocks) {
+      const told = this.#lateRefused ? limited(operations) : operations;
+      for (const sector of distinctSectors(operations)) {
+        const own = told.filter(({ first, end }) => first <= sector && sector < end).map((operation) => ({ ...operation, value: operation.values?.[sector] ?? operation.value }));
+        const wrong = checkRegister(own);
+        if (wrong === null) continue;
+        found.push(`I9: block ${name}, sector ${sector}: ${wrong}`);
+        break;
+      }
+    }
+    return found;
+  }
+
+  #block(volume: number, block: number): BlockOperation[] {
+    const name = `${volume}.${block}`;
+    let operations = this.#blocks.get(name);
+    if (!operations) this.#blocks.set(name, (operations = []));
+    return operations;
+  }
+}
+
+/** Sectors whose histories may differ: the first of each run that no command and no read tells apart. */
+function distinctSectors(operations: readonly BlockOperation[]): number[] {
+  const borders = new Set([0]);
+  for (const { first, end, values } of operations) {
+    borders.add(first).add(end);
+    if (values) for (let sector = 0; sector < SECTORS_PER_BLOCK; sector += 1) borders.add(sector);
+  }
+  borders.delete(SECTORS_PER_BLOCK);
+  return [...borders].sort((a, b) => a - b);
+}
+
+/** R15, I6: until when what was not answered may have been assigned, which is when it takes effect in the order of the log. */
+function limited(operations: readonly BlockOperation[]): readonly (BlockOperation & { readonly latestMs?: number })[] {
+  const ackedMs = operations.filter(({ kind, toMs, miscompared }) => kind !== "read" && toMs !== Infinity && !miscompared).map(({ toMs }) => toMs).sort((a, b) => a - b);
+  return operations.map((operation) => {
+    if (operation.toMs !== Infinity) return operation;
+    const ackMs = ackedMs.find((atMs) => atMs > operation.fromMs) ?? Infinity;
+    return { ...operation, latestMs: Math.min(Math.max(ackMs, operation.fromMs + ORDINARY_MS), operation.fromMs + OLDEST_MS) };
+  });
+}
+
+/** Bytes that tell what was written, and where. */
+export function stamped(value: number, span: Span): Buffer {
+  const data = Buffer.alloc(span.count * SECTOR_BYTES, value & 255);
+  for (let i = 0; i < span.count; i += 1) {
+    data.writeDoubleLE(value, i * SECTOR_BYTES);
+    data.writeDoubleLE(span.lba + i, i * SECTOR_BYTES + 8);
+  }
+  return data;
+}
+
+/** What was written to each sector; null when one holds bytes that nobody wrote there (I7). */
+export function valuesOf(data: Buffer, span: Span): number[] | null {
+  const values: number[] = [];
+  for (let i = 0; i < span.count; i += 1) {
+    const at = i * SECTOR_BYTES;
+    const value = data.readDoubleLE(at);
+    const [byte, end] = [data[at + 16] as number, data[at + SECTOR_BYTES - 1] as number];
+    if (value === 0 ? byte !== 0 || end !== 0 || data.readDoubleLE(at + 8) !== 0 : byte !== (value & 255) || end !== byte || data.readDoubleLE(at + 8) !== span.lba + i) return null;
+    values.push(value);
+  }
+  return values;
+}
+export const BLOCK = { bytes: BLOCK_BYTES, sectors: SECTORS_PER_BLOCK };

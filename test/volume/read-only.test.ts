@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import { groupId, keys } from "../../src/cluster/schema.ts";
+import type { VolumeError, VolumeResult } from "../../src/volume/volume.ts";
+import { GROUPS, put } from "./fake-storage.ts";
+import { pattern, World } from "./world.ts";
+
+const WHOLE = 3 * 8192;
+const all = Array.from({ length: GROUPS }, (_, index) => groupId(1, index));
+
+function readOnly(world: World, groups: readonly number[]): void {
+  world.gateway.mapChanged([put(world.map, keys.mode, { mode: "read-only", sinceMs: 1, groups, cause: "two servers are away" })]);
+}
+function readWrite(world: World): void {
+  world.gateway.mapChanged([put(world.map, keys.mode, null)]);
+}
+/** What a command has come to at this moment. */
+function watched(promise: Promise<VolumeResult<Buffer | null>>): { error: VolumeError | "none" | null } {
+  const seen: { error: VolumeError | "none" | null } = { error: null };
+  void promise.then((result) => (seen.error = result.ok ? "none" : result.error));
+  return seen;
+}
+
+describe("while the cluster is read-only, a gateway", () => {
+  test("refuses writes and unmaps at once and sends nothing of them", async () => {
+    const world = new World();
+    readOnly(world, []);
+    const seen = [watched(world.volume.write(0, pattern(4096, 1))), watched(world.volume.unmap(0, 64))];
+    await world.clock.pass(0);
+    expect(seen.map(({ error }) => error)).toEqual(["read-only", "read-only"]);
+    await world.clock.pass(1000);
+    expect(world.drives.flatMap(({ received }) => received)).toEqual([]);
+  });
+
+  test("reads what survives, and refuses at once what lies in a group without a copy", async () => {
+    const world = new World();
+    const data = pattern(WHOLE * 512, 2);
+    await world.clock.until(world.volume.write(0, data));
+    const serving = await world.clock.until(world.volume.read(0, 8));
+    expect(serving.ok).toBe(true);
+    readOnly(world, all);
+    const lost = watched(world.volume.read(0, 8));
+    await world.clock.pass(0);
+    expect(lost.error).toBe("not-ready");
+    readOnly(world, []);
+    const read = await world.clock.until(world.volume.read(0, WHOLE));
+    expect(read.ok && read.value.equals(data)).toBe(true);
+  });
+
+  test("answers at once what waits already, whether it was sent or not", async () => {
+    const world = new World();
+    for (const drive of world.drives) drive.behave = () => "ignore";
+    const sent = watched(world.volume.write(0, pattern(4096, 1)));
+    const read = watched(world.volume.read(0, 8));
+    // More than the gateway takes in at once: the last ones are not cut into pieces yet.
+    const many = Array.from({ length: 40 }, () => watched(world.volume.write(0, pattern(4 * 1024 * 1024, 3))));
+    await world.clock.pass(500);
+    for (const drive of world.drives) drive.up = false;
+    readOnly(world, all);
+    await world.clock.pass(0);
+    expect([sent.error, read.error]).toEqual(["read-only", "not-ready"]);
+    expect(many.every(({ error }) => error === "read-only")).toBe(true);
+  });
+
+  test("refuses a write at once that would have to wait for room behind reads", async () => {
+    const world = new World();
+    for (const drive of world.drives) drive.behave = () => "ignore";
+    for (let i = 0; i < 5000; i += 1) void world.volume.read(0, 8);
+    readOnly(world, []);
+    const refused = watched(world.volume.write(0, pattern(4096, 1)));
+    await world.clock.pass(0);
+    expect(refused.error).toBe("read-only");
+  });
+
+  test("lets a group that serves acknowledge a write that was sent before", async () => {
+    const world = new World();
+    const sent = watched(world.volume.write(0, pattern(4096, 1)));
+    await world.clock.pass(1);
+    readOnly(world, []);
+    await world.clock.pass(10);
+    expect(sent.error).toBe("none");
+  });
+
+  test("waits only a moment for a group that was thought to serve and does not", async () => {
+    const world = new World();
+    for (const drive of world.drives) drive.behave = () => "ignore";
+    const sent = watched(world.volume.write(0, pattern(4096, 1)));
+    await world.clock.pass(100);
+    readOnly(world, []);
+    await world.clock.pass(500);
+    expect(sent.error).toBeNull();
+    await world.clock.pass(1000);
+    expect(sent.error).toBe("read-only");
+  });
+
+  test("takes writes again when it is over", async () => {
+    const world = new World();
+    readOnly(world, all);
+    expect(await world.clock.until(world.volume.write(0, pattern(4096, 1)))).toEqual({ ok: false, error: "read-only" });
+    readWrite(world);
+    expect(await world.clock.until(world.volume.write(0, pattern(4096, 1)))).toEqual({ ok: true, value: null });
+    expect(world.executedOnce()).toBe(true);
+  });
+});
