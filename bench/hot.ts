@@ -25,8 +25,8 @@ const MESSAGES: Record<string, Message> = {
   read: { ...common, type: "read", range },
   "read-done of 4 KiB": { ...common, type: "read-done", result: "done", clock: 123456.789, checksums, data },
   "write of 4 KiB": { ...common, type: "write", key, firstSector: first * 8, sectorCount: count * 8, gateway: 99 as Instance, operation: 12345, oldestOpen: 12300, stampInstance: 4 as Instance, stampMs: 123456.789, checksums, data },
-  "replicate of 4 KiB": { ...common, type: "replicate", entry, committed: entry.previous, checksums, data },
-  replicated: { ...common, type: "replicated", through: entry, credits: 123456 },
+  "replicate of 4 KiB": { ...common, type: "replicate", entry, committed: entry.previous, allocates: 7, checksums, data },
+  replicated: { ...common, type: "replicated", through: entry, credits: { limit: 123456, settled: 0 } },
   done: { ...common, type: "done", result: "done", clock: 123456.789 },
 };
 

@@ -2,6 +2,9 @@
 say() { printf '%s\n' "$*" >&2; }
 die() { say "virtustor: $*"; exit 1; }
 
+# Debian packages that the tests need beyond a minimal system.
+TEST_PACKAGES=(etcd-server libiscsi-bin qemu-utils qemu-block-extra xfsprogs e2fsprogs iproute2 util-linux mount)
+
 # npm's packages as the lock file has them. npm writes node_modules/.package-lock.json as its last act.
 ensure_packages() {
   command -v node >/dev/null && command -v npm >/dev/null || die "node and npm are needed (on Debian: apt install nodejs npm)"

@@ -181,6 +181,10 @@ class Server implements RunningServer {
     const words = this.#lastWords(end.pid);
     const reason = `${who.role} ended with ${end.signal ?? `exit code ${end.exitCode}`}`;
     for (const instance of words.instances) this.#deaths.publish(instance, reason);
+    if (end.exitCode === FATAL_EXIT_CODES["drive-refused"] && who.role !== "shared") {
+      this.#world.platform.log.error(`${who.role} must not run beside the drive that has its identity; its log has the reason`);
+      return "stay-down";
+    }
     if (end.exitCode === FATAL_EXIT_CODES.configuration) {
       this.#world.platform.log.error(`${who.role} says that the configuration is wrong; its log has the reason`, { configFile: this.#world.configFile });
       return "stay-down";

@@ -36,6 +36,16 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
   const host = group(program, "host", "create, list and delete hosts (initiators)", world);
   addHostCommands(host, world);
   addMappingCommands(program, world);
+  const scrub = group(program, "scrub", "compare and verify all copies", world);
+  common(scrub.command("start"), world)
+    .description("look at every group now: whether its copies agree, and with --deep whether each block can be read")
+    .option("--deep", "every copy reads and verifies all its blocks; takes hours")
+    .action((options: CommonOptions & { deep?: boolean }) =>
+      run(world, options, async (client) => {
+        const answer = await client.post<api.ScrubAnswer>("/scrub", { deep: options.deep === true });
+        return { answer, text: `started a ${answer.deep ? "deep" : "light"} scrub of ${answer.groups} groups; virtustor cluster status shows how far it is\n` };
+      }),
+    );
   const cluster = group(program, "cluster", "the cluster as a whole", world);
   common(cluster.command("status"), world)
     .description("show health, servers, drives and capacity")

@@ -1,4 +1,4 @@
-import type { GroupsAnswer, StatusAnswer } from "../management/api.ts";
+import type { GroupsAnswer, ScrubAnswer, StatusAnswer } from "../management/api.ts";
 import { formatSize } from "./sizes.ts";
 import { table } from "./table.ts";
 
@@ -19,8 +19,15 @@ export function statusText(status: StatusAnswer): string {
     `Capacity: ${formatSize(capacity.rawBytes)} raw, ${formatSize(capacity.usableBytes)} usable with factor 1 (2 copies), ` +
       `${formatSize(capacity.usableFactor2Bytes)} with factor 2 (3 copies)\n`,
     `Volumes: ${formatSize(capacity.provisionedBytes)} provisioned; ${formatSize(capacity.usedBytes)} used on the drives, all copies counted\n`,
+    scrubText(status.scrub),
+    ...status.alerts.map((alert) => `Alert: ${alert}\n`),
     ...unreadable.map(({ key, reason }) => `Not readable: ${key}: ${reason}\n`),
   ].join("");
+}
+
+function scrubText({ askedAtMs, deep, doneGroups, groups, runningDrives }: ScrubAnswer): string {
+  if (askedAtMs === null) return "";
+  return `Scrub: ${deep ? "deep" : "light"}, ${doneGroups} of ${groups} groups done${runningDrives > 0 ? `, ${runningDrives} drives at work` : ""}\n`;
 }
 
 function upText(up: boolean): string {

@@ -15,6 +15,8 @@ export interface Adoption {
   readonly undecided: readonly string[];
 }
 
+type Held = RecoveryReport["groups"][number];
+
 /** R14: why a restore must begin: the proof of a drive that the store went back; null = there is none. */
 export function restoreWanted(map: ClusterMap): { readonly incarnation: number; readonly why: string } | null {
   const { cluster } = map;
@@ -71,11 +73,9 @@ export function adoption(map: ClusterMap): Adoption {
     if (stored?.incarnation === incarnation) continue;
     const held = reports.flatMap((report) => report.groups.filter((one) => one.group === group).map((one) => ({ drive: report.drive, ...one })));
     const known = held.flatMap(({ config }) => config ?? []);
-    const newest = known.reduce<GroupConfig | undefined>((best, config) => (!best || config.epoch > best.epoch ? config : best), undefined) ?? stored;
-    if (!newest) continue;
-    // X29: one epoch was given to two configurations. Both may hold acknowledged writes that the other lacks.
-    if (known.some((config) => config.epoch === newest.epoch && config.nonce !== newest.nonce)) {
-      undecided.push(`group ${groupName(group)} has two histories at epoch ${newest.epoch}`);
+    const newest = newestServed(held) ?? (known.length === 0 ? stored : undefined);
+    if (!newest) {
+      if (known.length > 0) undecided.push(`group ${groupName(group)} has two histories at epoch ${Math.max(...known.map((config) => config.epoch))}`);
       continue;
     }
     // A damaged member may have forgotten a newer configuration, under which it alone acknowledged writes.
@@ -90,6 +90,23 @@ export function adoption(map: ClusterMap): Adoption {
     groups.push({ group, config: { incarnation, epoch, primary, primaryInstance: 0 as Instance, members: newest.members, learners: [] } });
   }
   return { groups, tombstones: forgottenTombstones(map, reports), undecided };
+}
+
+/**
+ * The configuration of the highest epoch. X29: when one epoch was given to two, nothing was acknowledged under the one of which no
+ * drive holds an entry (R7e); undefined when both were served under, so that each may hold acknowledged writes that the other lacks.
+ */
+function newestServed(held: readonly Held[]): GroupConfig | undefined {
+  const epoch = Math.max(...held.map(({ config }) => config?.epoch ?? 0));
+  const rivals = new Map<number, { config: GroupConfig; served: boolean }>();
+  for (const { config, last } of held) {
+    if (!config || config.epoch !== epoch) continue;
+    const rival = rivals.get(config.nonce) ?? { config, served: false };
+    rivals.set(config.nonce, { config: rival.config, served: rival.served || last.epoch >= epoch });
+  }
+  const served = [...rivals.values()].filter((rival) => rival.served);
+  if (served.length > 1) return undefined;
+  return (served[0] ?? [...rivals.values()].sort((a, b) => a.config.nonce - b.config.nonce)[0])?.config;
 }
 
 /** R21: what the store forgot to be deleted, the drives know. */

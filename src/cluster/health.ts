@@ -2,6 +2,7 @@ import type { DriveId, GroupId, ServerName } from "../base/ids.ts";
 import type { ClusterMap } from "./map.ts";
 import type { GroupConfig, ObservedGroup } from "./schema.ts";
 import { groupId } from "./schema.ts";
+import { alerts } from "./alerts.ts";
 import { describeHealth } from "./health-sentence.ts";
 import { missingData, type MissingData } from "./missing.ts";
 
@@ -60,6 +61,9 @@ export interface Health {
   };
 }
 
+/** Alerts in the sentence: more would drown it; the status shows all. */
+const ALERTS_NAMED_MAX = 2;
+
 /**
  * The cluster's health as this copy of the map shows it. Pure. Whether it is read-only is the monitor leader's word.
  * `nowMs` is wall-clock time, milliseconds since 1970. With `pauses`, a group that has paused only just now is settling.
@@ -67,7 +71,9 @@ export interface Health {
 export function health(map: ClusterMap, nowMs: number, pauses: Pauses | null = null): Health {
   const facts = gatherFacts(map, pauses);
   const state = judge(facts);
-  return { state, sentence: describeHealth(state, facts), details: { ...facts, atMs: nowMs } };
+  const attention = alerts(map).slice(0, ALERTS_NAMED_MAX);
+  const sentence = [describeHealth(state, facts), ...attention.map((alert) => `Attention: ${alert}`)].join(" ");
+  return { state, sentence, details: { ...facts, atMs: nowMs } };
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Change, Versioned } from "../platform/store.ts";
 export class ClusterMap {
   cluster: schema.ClusterRecord | null = null;
   leader: string | null = null;
+  settings: schema.ClusterSettings = schema.DEFAULT_SETTINGS;
   /** null: reads and writes. */
   mode: schema.ClusterMode | null = null;
   /** 0: the key is not there. */
@@ -28,6 +29,8 @@ export class ClusterMap {
   readonly volumes = new Map<VolumeId, schema.VolumeRecord>();
   readonly volumeIds = new Map<string, VolumeId>();
   readonly tombstones = new Map<VolumeId, schema.Tombstone>();
+  readonly scrubs = new Map<GroupId, schema.ScrubRecord>();
+  scrubWanted: schema.ScrubRecord | null = null;
   readonly hosts = new Map<string, schema.HostRecord>();
   readonly mappings = new Map<string, schema.MappingRecord>();
   /** R14: what drives say that do not obey this store. */
@@ -90,6 +93,9 @@ export class ClusterMap {
         this.mode = value === null ? null : schema.parseValue(schema.clusterMode, key, value);
         this.unservedGroups = new Set(this.mode?.groups);
         return;
+      case "settings":
+        this.settings = value === null ? schema.DEFAULT_SETTINGS : schema.parseValue(schema.clusterSettings, key, value);
+        return;
       case "server":
         return put(this.servers, rest as ServerName, value && schema.parseValue(schema.serverRecord, key, value));
       case "drive":
@@ -114,6 +120,11 @@ export class ClusterMap {
         return put(this.volumeIds, rest, value && (Number(JSON.parse(value)) as VolumeId));
       case "tombstone":
         return put(this.tombstones, Number(rest) as VolumeId, value && schema.parseValue(schema.tombstone, key, value));
+      case "scrub":
+        return put(this.scrubs, schema.parseGroupName(rest), value && schema.parseValue(schema.scrubRecord, key, value));
+      case "scrub-wanted":
+        this.scrubWanted = value === null ? null : schema.parseValue(schema.scrubRecord, key, value);
+        return;
       case "host":
         return put(this.hosts, rest, value && schema.parseValue(schema.hostRecord, key, value));
       case "mapping":

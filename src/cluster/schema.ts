@@ -20,11 +20,14 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * volume/<volume>                  | management                               | VolumeRecord
  * volume-name/<name>               | management                               | the volume's id
  * tombstone/<volume>               | management                               | Tombstone (R21)
+ * scrub/<group>                    | its primary                              | ScrubRecord: when it was last looked at (R25)
+ * scrub-wanted                     | management                               | ScrubRecord: whatever was looked at before is due
  * host/<name>                      | management                               | HostRecord
  * iqn/<initiator name>             | management                               | the host's name
  * mapping/<host>/<lun>             | management                               | MappingRecord
  * recovery/<drive>                 | that drive's storage process             | RecoveryReport, while it does not obey this store (R14)
  * monitor/leader                   | monitor, leased                          | the server's name
+ * settings                         | management                               | ClusterSettings; no key: the defaults
  * mode                             | monitor leader                           | ClusterMode while the cluster is read-only; no key: reads and writes
  */
 const driveId = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/), v.transform((text) => text as DriveId));
@@ -92,6 +95,8 @@ export type WaitReason = v.InferOutput<typeof waitReason>;
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** The pass that is under way: its group, and extents looked at. */
+  scrub: v.optional(v.object({ group: count, kind: v.picklist(["light", "deep"]), checkedExtents: count })),
   /** R25: blocks that this process, as primary, has found bad on the drives of its groups since it started. */
   damage: v.optional(v.array(v.object({ drive: driveId, repaired: count, lost: count, differs: count }))),
   groups: v.array(
@@ -109,6 +114,13 @@ export const observed = v.object({
 });
 export type Observed = v.InferOutput<typeof observed>;
 export type ObservedGroup = Observed["groups"][number];
+
+export const clusterSettings = v.object({
+  /** R24: whether a server that hears nobody else, nor the store, serves reads by an administrator's word only, or by itself after 30 s. */
+  loneSurvivor: v.picklist(["confirm", "auto"]),
+});
+export type ClusterSettings = v.InferOutput<typeof clusterSettings>;
+export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm" };
 
 /** The whole cluster refuses writes, since groups have no serving member; it ends when the leader deletes the key. */
 export const clusterMode = v.object({
@@ -188,6 +200,10 @@ export type VolumeRecord = v.InferOutput<typeof volumeRecord>;
 export const tombstone = v.object({ id: volumeId, name: v.string(), factor: v.picklist([1, 2]), lineage: volumeId, deletedAtMs: v.number() });
 export type Tombstone = v.InferOutput<typeof tombstone>;
 
+/** Wall-clock times, milliseconds since 1970; 0 = never. A deep scrub is a light one, too. */
+export const scrubRecord = v.object({ lightAtMs: count, deepAtMs: count });
+export type ScrubRecord = v.InferOutput<typeof scrubRecord>;
+
 export const hostRecord = v.object({
   name: v.string(),
   iqns: v.array(v.string()),
@@ -227,12 +243,15 @@ export const keys = {
   volume: (id: VolumeId) => `volume/${id}`,
   volumeName: (name: string) => `volume-name/${name}`,
   tombstone: (id: VolumeId) => `tombstone/${id}`,
+  scrub: (id: GroupId) => `scrub/${groupName(id)}`,
+  scrubWanted: "scrub-wanted",
   host: (name: string) => `host/${name}`,
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
   recovery: (id: DriveId) => `recovery/${id}`,
   leader: "monitor/leader",
   mode: "mode",
+  settings: "settings",
 } as const;
 
 const POOL_STRIDE = 2 ** 20;

@@ -1,3 +1,4 @@
+import type { ArrivalClock } from "../base/arrival.ts";
 import type { LineBudget } from "../base/line-budget.ts";
 import type { Platform, Socket, SocketEvents } from "../platform/platform.ts";
 import { TARGET_DATA_BYTES_MAX } from "./keys.ts";
@@ -44,6 +45,7 @@ type Phase = "login" | "settling" | "full" | "closing" | "closed";
 
 export interface ConnectionContext {
   readonly platform: Platform;
+  readonly arrivals: ArrivalClock;
   readonly login: LoginContext;
   /**
    * Opens the session that `login` has established, once older ones of the same initiator port have ended.
@@ -77,6 +79,9 @@ export class Connection implements SocketEvents, FramerEvents {
   /** Bytes are being handled: all replies go out at the end. */
   #receiving = false;
   #paused = false;
+  /** R15: what is read before anything newer than the last resume may have come in since the last pause. */
+  #pausedMs = Infinity;
+  #resumedMs = -Infinity;
   #reason: string | null = null;
 
   constructor(socket: Socket, context: ConnectionContext) {
@@ -93,6 +98,8 @@ export class Connection implements SocketEvents, FramerEvents {
 
   data(chunk: Buffer): void {
     if (this.#phase === "closing" || this.#phase === "closed") return;
+    // R15: dropped unread; its host may have gone on elsewhere long ago, and comes back if it has not.
+    if (this.session && this.#context.arrivals.unreadTooLong(this.#context.platform.clock.nowMs())) return this.close("this server stood still for too long");
     this.#heard = true;
     this.#receiving = true;
     try {
@@ -106,11 +113,18 @@ export class Connection implements SocketEvents, FramerEvents {
     this.#flush();
   }
 
+  /** R15: lower bound of when the bytes that are being handled came in. */
+  readonly receivedMs = (): number => {
+    const { receivedMs } = this.#context.arrivals;
+    return receivedMs > this.#resumedMs ? receivedMs : Math.min(receivedMs, this.#pausedMs);
+  };
+
   readonly #stopped = (): boolean => this.#phase === "closing" || this.#phase === "closed";
 
   drained(): void {
     if (this.#paused && this.#phase === "full") {
       this.#paused = false;
+      this.#resumedMs = this.#context.platform.clock.nowMs();
       this.socket.resume();
     }
     this.#heard = true;
@@ -203,6 +217,8 @@ export class Connection implements SocketEvents, FramerEvents {
     if (this.#phase === "closed") return;
     this.outbox.flush();
     if (!this.#paused && this.#phase === "full" && this.socket.queuedBytes > QUEUED_BYTES_MAX) {
+      this.#pausedMs = this.receivedMs();
+      this.#resumedMs = Infinity;
       this.#paused = true;
       this.socket.pause();
     }

@@ -61,6 +61,8 @@ export interface SessionContext {
   readonly buffers: BufferPool;
   readonly shareBytes: () => number;
   readonly queuedBytes: () => number;
+  /** R15: lower bound of when the bytes that are being handled came in. */
+  readonly receivedMs: () => number;
   readonly written: () => void;
   readonly bug: (error: unknown) => void;
   /** All sessions of this target, this one included, for functions that concern every host. */
@@ -87,13 +89,13 @@ export class Session {
     this.login = login;
     this.tsih = tsih;
     this.#context = context;
-    const { access, device, port, outbox, buffers, shareBytes, queuedBytes, written, bug } = context;
+    const { access, device, port, outbox, buffers, shareBytes, queuedBytes, receivedMs, written, bug } = context;
     const { parameters, discovery, host } = login;
     const numbers = new Numbers(firstStatus, login.commandNumber);
     this.replies = new Replies(outbox, numbers, parameters);
     this.#nexus = new Nexus(port, discovery || host === null ? new Map() : access.luns(host.name));
     const { replies } = this;
-    this.tasks = new Tasks({ device, nexus: this.#nexus, replies, parameters, buffers, shareBytes, queuedBytes, written, bug });
+    this.tasks = new Tasks({ device, nexus: this.#nexus, replies, parameters, buffers, shareBytes, queuedBytes, receivedMs, written, bug });
     this.#text = new TextExchange({ access, outbox, numbers, parameters, discovery, known: host !== null });
   }
 

@@ -1,3 +1,4 @@
+import { ARRIVAL_TICK_MS, ArrivalClock } from "../base/arrival.ts";
 import { assert } from "../base/assert.ts";
 import { LineBudget } from "../base/line-budget.ts";
 import type { Listener, Platform, Socket, SocketEvents, Timer } from "../platform/platform.ts";
@@ -57,6 +58,8 @@ export class IscsiTarget {
   readonly #ending = new Map<string, Promise<void>>();
   #listener: Listener | null = null;
   #timer: Timer | null = null;
+  readonly #arrivals: ArrivalClock;
+  #arrivalTimer: Timer | null = null;
   #unsubscribe: (() => void) | null = null;
   #lastTsih = 0;
   readonly #strangerLines = new LineBudget();
@@ -66,6 +69,7 @@ export class IscsiTarget {
     this.#platform = platform;
     this.#access = access;
     this.#portal = portal;
+    this.#arrivals = new ArrivalClock(platform.clock.nowMs());
     this.#port = { groupTag: portal.groupTag };
     this.#device = new DeviceServer(() => access.portals());
   }
@@ -76,6 +80,8 @@ export class IscsiTarget {
     this.#listener = await this.#platform.network.listen({ endpoint: { address, port } }, (socket) => this.#accept(socket));
     this.#unsubscribe = this.#access.onChange(() => this.#refresh());
     this.#tick();
+    this.#arrivals.restart(this.#platform.clock.nowMs());
+    this.#tickArrivals();
     this.#platform.log.info("iSCSI portal open", { address, port: this.#listener.port, groupTag: this.#portal.groupTag });
   }
 
@@ -93,6 +99,7 @@ export class IscsiTarget {
     this.#unsubscribe = null;
     for (const connection of [...this.#connections]) connection.close("the target stops");
     await this.#atMost(STOP_MS, Promise.all(this.#ending.values()));
+    this.#arrivalTimer?.cancel();
     this.#timer?.cancel();
     this.#timer = null;
   }
@@ -113,6 +120,7 @@ export class IscsiTarget {
   #accept(socket: Socket): SocketEvents {
     const connection = new Connection(socket, {
       platform: this.#platform,
+      arrivals: this.#arrivals,
       login: {
         access: this.#access,
         random: this.#platform.random,
@@ -167,6 +175,7 @@ export class IscsiTarget {
       buffers: this.#buffers,
       shareBytes: () => this.#shareBytes(),
       queuedBytes: () => connection.socket.queuedBytes,
+      receivedMs: connection.receivedMs,
       written: connection.written,
       bug: (error) => this.#bug(error),
       peers: () => [...this.#sessions.values()].map((entry) => entry.session),
@@ -222,6 +231,17 @@ export class IscsiTarget {
       const nowMs = this.#platform.clock.nowMs();
       for (const connection of [...this.#connections]) connection.tick(nowMs);
       if (this.#listener !== null) this.#tick();
+    });
+  }
+
+  #tickArrivals(): void {
+    const { clock } = this.#platform;
+    this.#arrivalTimer = clock.timer(ARRIVAL_TICK_MS, () => {
+      const nowMs = clock.nowMs();
+      this.#arrivals.tick(nowMs);
+      // R15: what these hosts sent meanwhile is not read any more.
+      if (this.#arrivals.unreadTooLong(nowMs)) for (const { connection } of [...this.#sessions.values()]) connection.close("this server stood still for too long");
+      this.#tickArrivals();
     });
   }
 

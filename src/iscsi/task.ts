@@ -1,3 +1,5 @@
+import { Arrival } from "../base/arrival.ts";
+
 /**
  * A SCSI command on this session.
  *
@@ -41,6 +43,8 @@ export class Task {
   transferTag = 0;
   /** DataSN of the next Data-Out of this burst. */
   nextDataNumber = 0;
+  /** R15: of the command, and once its data is here, of the last of that. */
+  arrival = new Arrival(-Infinity);
   /** The data cannot be trusted. */
   damaged = false;
   /** R2Ts sent. */

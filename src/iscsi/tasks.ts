@@ -1,3 +1,4 @@
+import { Arrival } from "../base/arrival.ts";
 import { SECTOR_BYTES } from "../base/geometry.ts";
 import { assert } from "../base/assert.ts";
 import type { DeviceServer } from "../scsi/device.ts";
@@ -42,6 +43,8 @@ export interface TasksContext {
   /** How many bytes the tasks of this session may hold, those that the socket still holds included. */
   readonly shareBytes: () => number;
   readonly queuedBytes: () => number;
+  /** R15: lower bound of when the bytes that are being handled came in. */
+  readonly receivedMs: () => number;
   /** Replies have been written outside of the handling of received bytes: they must be sent soon. */
   readonly written: () => void;
   /** A promise of the volume was rejected, which is a bug. */
@@ -91,6 +94,7 @@ export class Tasks {
     if (data.length > 0 && !parameters.immediateData) throw new ProtocolError("immediate data, which was not negotiated");
     if (more && parameters.initialR2T) throw new ProtocolError("unsolicited data, which was not negotiated");
     if (data.length > Math.min(task.expectedBytes, parameters.firstBurstBytes)) throw new ProtocolError("more immediate data than announced");
+    task.arrival = new Arrival(this.#context.receivedMs());
     this.#byTag.set(tag, task);
     if (immediate) this.#immediate++;
     else replies.numbers.begin();
@@ -171,6 +175,8 @@ export class Tasks {
     if (data.buffer !== buffer.buffer || data.byteOffset !== buffer.byteOffset + offset) data.copy(buffer, offset);
     task.receivedBytes = offset + data.length;
     task.nextDataNumber++;
+    // The host has sent this just now, so it had not given up by then.
+    task.arrival = new Arrival(this.#context.receivedMs());
     const end = task.transferTag === NO_TAG ? task.unsolicitedEnd : task.burstEnd;
     if ((header[1]! & FINAL) === 0) {
       if (task.receivedBytes === end) throw new ProtocolError("Data-Out without F at the end of its burst");
@@ -206,7 +212,7 @@ export class Tasks {
     task.state = "running";
     if (task.damaged) return this.#end(task, check(PROTOCOL_SERVICE_ERROR));
     const { device, nexus, bug } = this.#context;
-    const answer = device.execute(nexus, task.lun, task.cdb, task.buffer ?? NOTHING);
+    const answer = device.execute(nexus, task.lun, task.cdb, task.buffer ?? NOTHING, task.arrival);
     if (!(answer instanceof Promise)) return this.#end(task, answer);
     answer.then((result) => {
       this.#end(task, result);
@@ -246,6 +252,8 @@ export class Tasks {
     for (const task of [...this.#byTag.values()]) {
       if (!concerns(task)) continue;
       task.aborted = true;
+      // R15: what has not left yet must not take effect after its host has gone on elsewhere.
+      task.arrival.cancel();
       if (task.state === "running") running.add(task);
       else this.#remove(task);
     }

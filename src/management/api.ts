@@ -18,6 +18,9 @@ export interface StatusAnswer {
   /** Whether the cluster store answers this server; when not, all of the above is what it last knew. */
   readonly store: { readonly answering: boolean; readonly silentMs: number };
   /** Keys of the cluster store that could not be read, with why. Normally none. */
+  /** What does not stop anything yet and needs an administrator. */
+  readonly alerts: readonly string[];
+  readonly scrub: ScrubAnswer;
   readonly unreadable: readonly { readonly key: string; readonly reason: string }[];
 }
 
@@ -29,6 +32,17 @@ export interface ServerAnswer {
   readonly portal: string;
   /** Base URL of its API. */
   readonly api: string;
+}
+
+/** The scrub that an administrator asked for last, if any. */
+export interface ScrubAnswer {
+  /** Milliseconds since 1970; null = none was asked for. */
+  readonly askedAtMs: number | null;
+  readonly deep: boolean;
+  readonly doneGroups: number;
+  readonly groups: number;
+  /** Drives at work on a scrub of any kind now. */
+  readonly runningDrives: number;
 }
 
 export interface DriveAnswer {

@@ -5,6 +5,7 @@ import { tokenCheck } from "./auth.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { addHostRoutes } from "./routes/hosts.ts";
 import { addMappingRoutes } from "./routes/mappings.ts";
+import { addScrubRoutes } from "./routes/scrub.ts";
 import { addStatusRoutes, HEALTH_PATH } from "./routes/status.ts";
 import { addVolumeRoutes } from "./routes/volumes.ts";
 import type { ClusterView } from "./view.ts";
@@ -48,6 +49,7 @@ export function createApp(context: ApiContext): ApiApp {
   addVolumeRoutes(app, context);
   addHostRoutes(app, context);
   addMappingRoutes(app, context);
+  addScrubRoutes(app, context);
 
   app.notFound((request) => problemResponse("not-found", `There is no ${request.req.method} ${request.req.path.slice(0, 128)}.`));
   app.onError((error, request) => answerError(log, error, request.req.method, request.req.path));

@@ -28,6 +28,8 @@ export const volumeCreateBody = v.strictObject({
   factor: v.optional(v.picklist([1, 2], "The replication factor is 1 (2 copies) or 2 (3 copies)."), 1),
 });
 
+export const scrubBody = v.strictObject({ deep: v.optional(v.boolean("deep is true or false."), false) });
+
 const iqn = v.pipe(
   v.string("An initiator name is text."),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {

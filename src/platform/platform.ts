@@ -14,7 +14,7 @@ export interface Platform {
 }
 
 /** Environments that cannot be survived; the supervisor reads the exit code (see `FATAL_EXIT_CODES`). */
-export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch" | "store-restored";
+export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch" | "store-restored" | "drive-refused";
 
 export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   bug: 70,
@@ -24,6 +24,7 @@ export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   "port-taken": 74,
   "store-mismatch": 75,
   "store-restored": 76,
+  "drive-refused": 77,
 };
 
 export interface Clock {
@@ -74,8 +75,13 @@ export interface Log {
 export interface Network {
   /** Listens; rejects with an Error that names address and port when it cannot. */
   listen(options: ListenOptions, accept: (socket: Socket) => SocketEvents): Promise<Listener>;
-  /** Connects within `timeoutMs`; rejects with an Error otherwise. `events` are not called before the promise resolves. */
+  /** Connects within `timeoutMs`; rejects otherwise, with `ConnectionRefused` when nobody listens there. `events` are not called before the promise resolves. */
   connect(options: ConnectOptions, events: (socket: Socket) => SocketEvents): Promise<Socket>;
+}
+
+/** Nobody listens there: the other machine itself has said so. */
+export class ConnectionRefused extends Error {
+  override name = "ConnectionRefused";
 }
 
 /** TCP address, or a Unix socket's path. */

@@ -10,6 +10,7 @@ import { TcpDialer, type Dialer } from "../wire/dialer.ts";
 import type { Peer } from "../wire/messages.ts";
 import { announceInstance, platformOfDrive } from "./announce.ts";
 import { readKey } from "./gateway.ts";
+import { portAsker, WordWatch } from "./lone.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 
 const STORE_AGAIN_MS = 500;
@@ -46,11 +47,14 @@ export async function startStorage(context: RoleContext, driveIndex: number, dia
   announceInstance(config, { drive: drive.id, instance: drive.instance });
   const peer: Peer = { kind: "drive", id: drive.id, instance: drive.instance };
   const remote = new TcpDialer(platform, { self: peer, clusterId: config.clusterId, incarnation: () => map.cluster?.incarnation ?? 0, clusterKey });
+  const word = new WordWatch(config.directory, platform.clock);
   const running = new StorageNode({
     platform,
     store,
     map,
     drive,
+    askPort: portAsker(platform),
+    word: () => word.word,
     dialer: dialerFactory(peer, remote),
     record: {
       id: drive.id,
@@ -76,6 +80,7 @@ export async function startStorage(context: RoleContext, driveIndex: number, dia
     peer,
     async stop(): Promise<void> {
       listener.close();
+      word.close();
       await running.stop();
     },
   };

@@ -1,5 +1,5 @@
 import { SECTOR_BYTES } from "../base/geometry.ts";
-import { PIECE_LBAS, TRANSFER_LBAS_MAX } from "./limits.ts";
+import { COMPARE_LBAS_MAX, PIECE_LBAS, TRANSFER_LBAS_MAX } from "./limits.ts";
 import { readUInt64, type Answer, type Request } from "./request.ts";
 import {
   check,
@@ -76,7 +76,7 @@ export function write(request: Request): Answer {
   const data = blocksToWrite(request.dataOut, wanted);
   if (data.length === 0) return taken(wanted);
   return request.unit.volume
-    .write(lba, data)
+    .write(lba, data, request.arrival)
     .then((outcome) => (outcome.ok ? taken(wanted) : volumeFailure(outcome.error, true)));
 }
 
@@ -90,6 +90,27 @@ function blocksToWrite(dataOut: Buffer, wanted: number): Buffer {
   const bytes = Math.min(dataOut.length, wanted);
   const whole = bytes - (bytes % SECTOR_BYTES);
   return whole === dataOut.length ? dataOut : dataOut.subarray(0, whole);
+}
+
+/**
+ * COMPARE AND WRITE (SBC-3 5.2), VMware's lock: one step across all portals. The host sends what it expects, then what it wants
+ * written. A miscompare tells the offset of its first byte.
+ */
+export function compareAndWrite(request: Request): Answer {
+  const { cdb, dataOut, unit } = request;
+  const lba = readUInt64(cdb, 2);
+  const count = cdb[13]!;
+  const refusal = refuseProtection(cdb) ?? (unit.readOnly ? check(WRITE_PROTECTED) : refuseRange(request, lba, count, Infinity));
+  if (refusal !== null) return refusal;
+  if (count > COMPARE_LBAS_MAX) return invalidField(13);
+  if (count === 0) return DONE;
+  const bytes = count * SECTOR_BYTES;
+  // Half of it would be something else than the host asked for: nothing is done.
+  if (dataOut.length !== 2 * bytes) return invalidField(13);
+  return unit.volume.compareAndWrite(lba, dataOut.subarray(0, bytes), dataOut.subarray(bytes), request.arrival).then((outcome) => {
+    if (!outcome.ok) return volumeFailure(outcome.error, true);
+    return outcome.value === null ? taken(2 * bytes) : check(MISCOMPARE, outcome.value);
+  });
 }
 
 /** VERIFY (10), (12), (16): SBC-3 5.29 to 5.31. */
@@ -117,7 +138,7 @@ export function writeAndVerify(request: Request): Answer {
   const wanted = count * SECTOR_BYTES;
   const data = blocksToWrite(request.dataOut, wanted);
   if (data.length === 0) return taken(wanted);
-  return request.unit.volume.write(lba, data).then(async (outcome) => {
+  return request.unit.volume.write(lba, data, request.arrival).then(async (outcome) => {
     if (!outcome.ok) return volumeFailure(outcome.error, true);
     const verified = await compareBlocks(request, lba, data.length / SECTOR_BYTES, compare);
     return verified.status === 0 ? taken(wanted) : verified;

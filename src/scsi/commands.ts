@@ -1,4 +1,4 @@
-import { prefetch, read, synchronizeCache, verify, write, writeAndVerify } from "./blocks.ts";
+import { compareAndWrite, prefetch, read, synchronizeCache, verify, write, writeAndVerify } from "./blocks.ts";
 import { cut, runInquiry } from "./inquiry.ts";
 import { modeSense } from "./mode.ts";
 import { unmap, writeSame } from "./provisioning.ts";
@@ -45,6 +45,7 @@ const COMMANDS: readonly Command[] = [
   command("42 01 00 00 00 00 00 ff ff 00", unmap),
   command("5a 18 ff ff 00 00 00 ff ff 00", modeSense),
   command("88 18 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", read),
+  command("89 18 ff ff ff ff ff ff ff ff 00 00 00 ff 00 00", compareAndWrite),
   command("8a 18 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", write),
   command("8e 12 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", writeAndVerify),
   command("8f 16 ff ff ff ff ff ff ff ff ff ff ff ff 00 00", verify),

@@ -1,3 +1,4 @@
+import type { Arrival } from "../base/arrival.ts";
 import { findCommand } from "./commands.ts";
 import { inquiry } from "./inquiry.ts";
 import type { Nexus } from "./nexus.ts";
@@ -25,7 +26,7 @@ export class DeviceServer {
    * must stay unchanged until the answer is there. `lun` is null when the host addressed something that cannot be a LUN.
    * Never rejects unless the volume breaks its contract.
    */
-  execute(nexus: Nexus, lun: number | null, cdb: Buffer, dataOut: Buffer): Answer {
+  execute(nexus: Nexus, lun: number | null, cdb: Buffer, dataOut: Buffer, arrival: Arrival): Answer {
     const unit = lun === null ? undefined : nexus.units.get(lun);
     const opcode = cdb[0]!;
     // These three answer on every LUN, and while a unit attention waits (SPC-4 5.8, SAM-5 5.14).
@@ -42,6 +43,6 @@ export class DeviceServer {
     if (command === "action") return invalidField(1);
     const control = command.usage.length - 1;
     if ((cdb[control]! & NACA) !== 0) return invalidField(control);
-    return command.run({ nexus, lun, unit, cdb, dataOut, ports: this.#ports });
+    return command.run({ nexus, lun, unit, cdb, dataOut, arrival, ports: this.#ports });
   }
 }

@@ -1,4 +1,5 @@
 import {
+  COMPARE_LBAS_MAX,
   TRANSFER_LBAS_MAX,
   TRANSFER_LBAS_OPTIMAL,
   UNMAP_DESCRIPTORS_MAX,
@@ -102,6 +103,7 @@ function extended(): Buffer {
 function blockLimits(): Buffer {
   const body = Buffer.alloc(60);
   body[0] = 0x01; // WSNZ
+  body[1] = COMPARE_LBAS_MAX;
   body.writeUInt16BE(UNMAP_GRANULARITY_LBAS, 2);
   body.writeUInt32BE(TRANSFER_LBAS_MAX, 4);
   body.writeUInt32BE(TRANSFER_LBAS_OPTIMAL, 8);

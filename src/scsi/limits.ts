@@ -14,5 +14,10 @@ export const UNMAP_DESCRIPTORS_MAX = 256;
 export const UNMAP_GRANULARITY_LBAS = SECTORS_PER_BLOCK;
 /** 16 MiB, as for one transfer: a pattern is expanded in pieces, so that this bounds the time and not the memory. */
 export const WRITE_SAME_LBAS_MAX = 32768;
+/**
+ * One block, which is what VMware uses: a longer range may lie on both sides of an extent's edge, where no single primary could
+ * decide it, and the limit does not depend on the address.
+ */
+export const COMPARE_LBAS_MAX = 1;
 /** 1 MiB: the piece in which patterns are written and data is verified. */
 export const PIECE_LBAS = 2048;

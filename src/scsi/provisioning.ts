@@ -57,7 +57,7 @@ async function unmapRanges(
   wanted: number,
 ): Promise<ScsiResult> {
   for (const range of ranges) {
-    const outcome = await request.unit.volume.unmap(range.lba, range.count);
+    const outcome = await request.unit.volume.unmap(range.lba, range.count, request.arrival);
     if (!outcome.ok) return volumeFailure(outcome.error, true);
   }
   return taken(wanted);
@@ -81,7 +81,7 @@ export function writeSame(request: Request): Answer {
   if (!withoutData && dataOut.length !== SECTOR_BYTES) return invalidField(0);
   const wanted = withoutData ? 0 : SECTOR_BYTES;
   if (withoutData || isZero(dataOut)) {
-    return unit.volume.unmap(lba, count).then((outcome) => (outcome.ok ? taken(wanted) : volumeFailure(outcome.error, true)));
+    return unit.volume.unmap(lba, count, request.arrival).then((outcome) => (outcome.ok ? taken(wanted) : volumeFailure(outcome.error, true)));
   }
   // With UNMAP and a pattern the device server writes the pattern (SBC-3 5.42: unmapped blocks would not read as it).
   return writePattern(request, lba, count);
@@ -91,7 +91,7 @@ async function writePattern(request: Request, lba: number, count: number): Promi
   const pattern = Buffer.alloc(Math.min(count, PIECE_LBAS) * SECTOR_BYTES, request.dataOut);
   for (let done = 0; done < count; done += PIECE_LBAS) {
     const piece = Math.min(PIECE_LBAS, count - done);
-    const outcome = await request.unit.volume.write(lba + done, pattern.subarray(0, piece * SECTOR_BYTES));
+    const outcome = await request.unit.volume.write(lba + done, pattern.subarray(0, piece * SECTOR_BYTES), request.arrival);
     if (!outcome.ok) return volumeFailure(outcome.error, true);
   }
   return taken(SECTOR_BYTES);

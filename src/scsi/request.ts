@@ -1,3 +1,4 @@
+import type { Arrival } from "../base/arrival.ts";
 import type { Nexus } from "./nexus.ts";
 import type { LogicalUnit, TargetPort } from "./unit.ts";
 import type { ScsiResult } from "./sense.ts";
@@ -11,6 +12,8 @@ export interface Request {
   readonly cdb: Buffer;
   /** What the host has sent; may be shorter than the CDB asks for. Unchanged until the command ends. */
   readonly dataOut: Buffer;
+  /** R15: of the command; all that it changes is stamped by it. */
+  readonly arrival: Arrival;
   /** All target ports of the cluster. */
   readonly ports: () => readonly TargetPort[];
 }

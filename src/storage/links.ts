@@ -51,6 +51,10 @@ export class Links {
     return link.channel;
   }
 
+  isUp(drive: DriveId): boolean {
+    return this.#links.get(drive)?.channel != null;
+  }
+
   /** Drives with a channel that is up. */
   *connected(): Iterable<[DriveId, Channel]> {
     for (const [drive, { channel }] of this.#links) if (channel) yield [drive, channel];

@@ -1,7 +1,7 @@
 import type { DriveId, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import { groupOf } from "../cluster/placement.ts";
-import { groupFactor, parseGroupName, type DriveRecord, type Observed } from "../cluster/schema.ts";
+import { groupFactor, parseGroupName, type DriveRecord } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Watch } from "../platform/store.ts";
 import type { Dialer } from "../wire/dialer.ts";
@@ -12,18 +12,25 @@ import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
 import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
+import { Acknowledgements } from "./group/late.ts";
 import type { GroupHost } from "./group/host.ts";
 import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
-import { credits } from "./group/replica.ts";
+import { Gateways } from "./gateways.ts";
 import { Links } from "./links.ts";
+import { Space } from "./space.ts";
+import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
+import { observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
+import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
 
 const TICK_MS = 100;
-/** R16: answers to a gateway's operations are kept this long after it was last seen alive; it gives up on commands earlier. */
-const GATEWAY_REMEMBERED_MS = 60_000;
+/** R15: gateways that ask nothing for a while hear the clock this often, so that their bounds stay close. */
+const CLOCK_EVERY_MS = 500;
 /** That a journal hangs is no event of any group, so what is observed is also looked at this often; it is written when it changed. */
 const OBSERVE_EVERY_MS = 1000;
+/** Whether a scrub is due is looked at this often. */
+const SCRUB_LOOK_EVERY_MS = 1000;
 const FORGET_GATEWAYS_EVERY_MS = 10_000;
 /** Said to callers while the drive is in alarm (R14). */
 const NOT_OBEYING = "this drive does not obey the cluster store as it is: it may have been restored";
@@ -37,6 +44,9 @@ export interface NodeOptions {
   readonly drive: Drive;
   readonly dialer: Dialer;
   readonly record: DriveRecord;
+  /** R24. */
+  readonly askPort: AskPort;
+  readonly word: ReadWord;
 }
 
 /** The storage role of one drive: its groups, its channels, its beacons, its place in the store. */
@@ -45,12 +55,17 @@ export class StorageNode {
   readonly #groups = new Map<GroupId, Group>();
   readonly #links: Links;
   readonly #accepted = new Set<Channel>();
+  readonly #gateways: Gateways;
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
   readonly #host: GroupHost;
+  readonly #space: Space;
+  readonly scrubber: Scrubber;
+  readonly #lone: LoneSurvivor;
   readonly #standing: Standing;
   /** What was found bad on the drives of the groups that this process serves (R25). */
   readonly damage: Damage;
+  readonly #acknowledgements = new Acknowledgements();
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
@@ -62,14 +77,27 @@ export class StorageNode {
   constructor(options: NodeOptions) {
     this.#options = options;
     const { platform, store, drive } = options;
+    this.#gateways = new Gateways(platform.clock);
     this.#links = new Links(options.dialer, platform.clock, platform.log, {
       address: (id) => this.#address(id),
       up: (id) => this.#eachGroup((group) => group.channelUp(id)),
-      down: (id, channel) => this.#eachGroup((group) => group.channelDown(id, channel)),
+      down: (id, channel) => {
+        this.#eachGroup((group) => group.channelDown(id, channel));
+        this.#lone.tick();
+      },
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
-    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observe());
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => ({
+      instance: drive.instance,
+      usedBytes: drive.space().usedBytes,
+      groups: observeGroups(drive, options.map, this.#groups),
+      damage: [...this.damage.counts],
+      ...(this.scrubber.running && { scrub: this.scrubber.running }),
+    }), (why) => this.#refusedHere(why));
+    this.#space = new Space(options.drive);
+    this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
+    this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#host = this.#makeHost();
     this.#standing = new Standing(
       { drive, map: options.map, store, clock: platform.clock, log: platform.log, server: options.record.server },
@@ -94,10 +122,17 @@ export class StorageNode {
       }
       this.#timers.push({ cancel: () => timer.cancel() });
     };
-    every(TICK_MS, () => this.#eachGroup((group) => group.tick()));
+    // R3d: it counts from when the port is open, which is before this.
+    this.#eachGroup((group) => group.promiseAnew());
+    every(TICK_MS, () => {
+      this.#eachGroup((group) => group.tick());
+      this.#lone.tick();
+    });
     every(BEACON_MS, () => this.#sendBeacons());
+    every(CLOCK_EVERY_MS, () => this.#gateways.tellClock(this.#accepted));
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
-    every(FORGET_GATEWAYS_EVERY_MS, () => this.#forgetGateways());
+    every(SCRUB_LOOK_EVERY_MS, () => this.scrubber.tick());
+    every(FORGET_GATEWAYS_EVERY_MS, () => this.#gateways.forget(this.#options.drive.images.values(), (gateway) => map.upGateways.has(gateway)));
   }
 
   /** R14: nothing is served, confirmed or proposed; what was under way ends without an answer. */
@@ -106,6 +141,12 @@ export class StorageNode {
     this.#groups.clear();
     for (const channel of this.#accepted) channel.close(NOT_OBEYING);
     this.#registration.changed();
+  }
+  /** R22: another disk is this drive; nothing of this one may be taken for it. */
+  #refusedHere(why: string): void {
+    this.#alarm();
+    this.#closed = true;
+    this.#options.platform.fatal("drive-refused", why);
   }
   /** As after a start: promises count anew (R3d), and what the store says is read again. */
   #obey(): void {
@@ -156,9 +197,14 @@ export class StorageNode {
     // One channel for each caller's instance: an older one is half-open at best.
     for (const older of this.#accepted) if (older.peer.id === channel.peer.id && older.peer.kind === channel.peer.kind) older.close("replaced by a newer channel of the same caller");
     this.#accepted.add(channel);
+    // A gateway sends no write before it knows the clock that stamps it.
+    this.#gateways.tellClock([channel]);
     return {
       message: (message) => this.#receive(channel, message),
-      closed: () => this.#accepted.delete(channel),
+      closed: () => {
+        this.#accepted.delete(channel);
+        this.#space.closed(channel);
+      },
     };
   }
 
@@ -168,8 +214,9 @@ export class StorageNode {
       case "read":
       case "write":
       case "unmap":
+      case "compare-and-write":
         if (channel.peer.kind !== "gateway") return channel.close("a command from something that is no gateway");
-        this.#gatewaySeenMs.set(channel.peer.instance, this.#options.platform.clock.nowMs());
+        this.#gateways.seen(channel.peer.instance);
         return this.#group(message.group).command(channel, message);
       case "beacon":
         return this.#confirm(channel, message);
@@ -177,7 +224,7 @@ export class StorageNode {
         if (channel.peer.kind !== "drive") return channel.close(`a ${message.type} message from something that is no drive`);
         if (message.type === "replicate" && message.entry.volume !== 0) {
           this.#learn(message.entry.volume, message.group);
-          this.#gatewaySeenMs.set(message.entry.gateway, this.#options.platform.clock.nowMs());
+          this.#gateways.seen(message.entry.gateway);
         }
         if (message.type === "copy") this.#learn(message.range.volume, message.group);
         return this.#group(message.group).fromPrimary(channel, message);
@@ -186,6 +233,8 @@ export class StorageNode {
 
   #answer(drive: DriveId, channel: Channel, message: Message): void {
     if (this.#closed) return;
+    if (message.type === "beacon-ok" || message.type === "replicated") this.#space.granted(channel, message.credits);
+    this.#lone.heard(drive);
     if (message.type === "beacon-ok") return this.#confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
     if (message.type === "tail") this.#beaconDue();
@@ -223,6 +272,7 @@ export class StorageNode {
 
   #confirm(channel: Channel, beacon: Beacon): void {
     if (this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
+    this.#lone.heard(channel.peer.id as DriveId);
     const groups: BeaconOk["groups"][number][] = [];
     for (const { group: id, epoch, committed } of beacon.groups) {
       const group = this.#groups.get(id);
@@ -231,7 +281,7 @@ export class StorageNode {
       const config = group?.replica.image?.config;
       if (answer === "stale" && config) channel.send({ type: "stale-epoch", group: id, epoch: config.epoch, tag: 0, config });
     }
-    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: credits(this.#host), groups });
+    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: this.#space.credits(channel), groups });
   }
 
   #confirmed(drive: DriveId, { number, groups }: BeaconOk): void {
@@ -247,6 +297,7 @@ export class StorageNode {
     this.#standing.changed(keys, all);
     if (!this.#standing.good) return;
     const { map, drive } = this.#options;
+    this.#lone.storeAnswered();
     for (const key of keys) {
       const [kind, ...rest] = key.split("/");
       if (kind === "pg" || kind === "pg-plan") {
@@ -258,22 +309,6 @@ export class StorageNode {
       if (kind === "death") this.#eachGroup((group) => group.evaluate());
       if (kind === "death") for (const channel of this.#accepted) if (channel.peer.kind === "gateway" && channel.peer.id === rest[0]) channel.close("this gateway was published dead");
       if (kind === "tombstone") this.#eachGroup((group) => group.serving?.purgeDeleted());
-    }
-  }
-
-  readonly #gatewaySeenMs = new Map<Instance, number>();
-  /** R16: a gateway that is not registered and has asked nothing for long. One that is merely cut off from the store still asks. */
-  #forgetGateways(): void {
-    const { drive, map, platform } = this.#options;
-    const now = platform.clock.nowMs();
-    const remembered = new Set<Instance>();
-    for (const image of drive.images.values()) for (const gateway of image.operations.keys()) remembered.add(gateway);
-    for (const gateway of this.#gatewaySeenMs.keys()) if (!remembered.has(gateway)) this.#gatewaySeenMs.delete(gateway);
-    for (const gateway of remembered) {
-      const seenMs = this.#gatewaySeenMs.get(gateway) ?? now;
-      this.#gatewaySeenMs.set(gateway, seenMs);
-      if (map.upGateways.has(gateway) || now - seenMs < GATEWAY_REMEMBERED_MS) continue;
-      for (const image of drive.images.values()) image.forgetGateway(gateway);
     }
   }
 
@@ -297,30 +332,6 @@ export class StorageNode {
     if (!this.#factors.has(volume)) this.#factors.set(volume, groupFactor(group));
   }
 
-  #observe(): Observed {
-    const groups: Observed["groups"] = [];
-    const hung = this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS;
-    for (const group of this.#groups.values()) {
-      if (!group.term) {
-        const image = group.replica.image;
-        const named = (image?.damaged || image?.incomplete) && this.#options.map.groups.get(group.id)?.config.members.includes(this.#options.drive.id);
-        // R7b: a member that must not lead says why; when no other one does, health can tell.
-        if (named) groups.push({ group: group.id, epoch: group.epoch, state: "waiting", waitingFor: "damaged-copy", copiedBytes: 0, remainingBytes: 0 });
-        continue;
-      }
-      const recoveries = [...(group.serving?.recoveries ?? [])];
-      const sum = (pick: (recovery: (typeof recoveries)[number]) => number): number => recoveries.reduce((total, recovery) => total + pick(recovery), 0);
-      groups.push({
-        group: group.id,
-        epoch: group.epoch,
-        ...groupWord(group, hung),
-        copiedBytes: sum((recovery) => recovery.copiedBytes),
-        remainingBytes: sum((recovery) => recovery.remainingBytes),
-      });
-    }
-    return { instance: this.#options.drive.instance, usedBytes: this.#options.drive.space().usedBytes, groups, damage: [...this.damage.counts] };
-  }
-
   #makeHost(): GroupHost {
     const { platform, store, map, drive } = this.#options;
     const { clock, random, log } = platform;
@@ -332,6 +343,8 @@ export class StorageNode {
       random,
       log,
       damage: this.damage,
+      acknowledgements: this.#acknowledgements,
+      space: this.#space,
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       incarnation: () => drive.memory.incarnation,
@@ -344,6 +357,7 @@ export class StorageNode {
       },
       hint: (group) => map.groups.get(group) ?? null,
       plan: (group) => map.plans.get(group)?.plan ?? null,
+      takenForLost: (drives) => this.#standing.good && this.#lone.takenForLost(drives),
       driveIsUp: (id) => map.upDrives.has(id),
       volume: (id) => (map.tombstones.has(id) ? "deleted" : map.volumes.has(id) ? "known" : "unknown"),
       tombstones: (group) => [...map.tombstones.values()].filter(({ factor }) => factor === groupFactor(group)),
@@ -369,13 +383,6 @@ export class StorageNode {
     for (const channel of this.#accepted)
       if (channel.peer.kind === "drive" && channel.peer.id === id && channel.peer.instance <= instance) channel.close("the instance was published dead");
   }
-}
-
-/** R3f, R7b: a group that nobody can use says so, whatever its own state, so that hosts are not left waiting for it. */
-function groupWord(group: Group, hung: boolean): Pick<Observed["groups"][number], "state" | "waitingFor"> {
-  if (hung) return { state: "waiting", waitingFor: "hung-journal" };
-  if (group.waitingFor) return { state: "waiting", waitingFor: group.waitingFor };
-  return { state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering" };
 }
 
 /** The group of an extent that lies on a drive; 0 when its volume is known nowhere: such data is kept and never served. */

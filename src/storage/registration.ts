@@ -1,10 +1,12 @@
-import { keys, type DriveRecord, type Observed } from "../cluster/schema.ts";
+import { driveRecord, keys, parseValue, type DriveRecord, type Observed } from "../cluster/schema.ts";
 import type { Clock, Log, Timer } from "../platform/platform.ts";
 import type { ClusterStore, StoreLease } from "../platform/store.ts";
 
 /** This drive's liveness in the store ends this long after its process (a hint for health and plans, never for the rules). */
 const LEASE_TTL_MS = 5000;
 const RETRY_MS = 500;
+/** A lease that is still there after twice its time is kept by somebody. */
+const ALIVE_ELSEWHERE_MS = 2 * LEASE_TTL_MS;
 /** `observed` is written at most this often. */
 const OBSERVED_EVERY_MS = 300;
 
@@ -15,6 +17,8 @@ export class Registration {
   readonly #log: Log;
   readonly #record: DriveRecord;
   readonly #observe: () => Observed;
+  readonly #refused: (why: string) => void;
+  #elsewhereSinceMs: number | null = null;
   #lease: StoreLease | null = null;
   #timer: Timer | null = null;
   #dirty = true;
@@ -22,12 +26,13 @@ export class Registration {
   #closed = false;
   #last = "";
 
-  constructor(store: ClusterStore, clock: Clock, log: Log, record: DriveRecord, observe: () => Observed) {
+  constructor(store: ClusterStore, clock: Clock, log: Log, record: DriveRecord, observe: () => Observed, refused: (why: string) => void) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
     this.#record = record;
     this.#observe = observe;
+    this.#refused = refused;
   }
 
   /** Resolves when the drive is registered once; afterwards keeps it so. */
@@ -51,11 +56,22 @@ export class Registration {
     let lease: StoreLease | null = null;
     try {
       const { id, instance } = this.#record;
-      const { found } = await this.#store.get(keys.drive(id));
+      const [{ found }, { found: upFound }] = await Promise.all([this.#store.get(keys.drive(id)), this.#store.get(keys.upDrive(id))]);
+      const known = found && parseValue(driveRecord, found.key, found.value);
+      const wrong = this.#judge(known, upFound !== null);
+      if (wrong === "wait") return false;
+      if (wrong !== null) {
+        this.#closed = true;
+        this.#refused(wrong);
+        return true;
+      }
       lease = await this.#store.lease(LEASE_TTL_MS);
       const outcome = await this.#store.transact({
         // An earlier try, of an earlier process even, may arrive late: it must not undo this one.
-        compares: [{ key: keys.drive(id), revision: found?.revision ?? 0 }],
+        compares: [
+          { key: keys.drive(id), revision: found?.revision ?? 0 },
+          { key: keys.upDrive(id), revision: upFound?.revision ?? 0 },
+        ],
         puts: [
           { key: keys.drive(id), value: JSON.stringify(this.#record) },
           { key: keys.upDrive(id), value: JSON.stringify({ instance, sinceMs: this.#clock.wallMs() }), lease },
@@ -78,6 +94,27 @@ export class Registration {
       this.#log.warn("the drive could not be registered in the cluster store yet", { reason: error instanceof Error ? error.message : String(error) });
       return false;
     }
+  }
+
+  /**
+   * R22: a drive that was moved registers where it is now, as soon as its old place is silent. One that is alive elsewhere at the
+   * same time is a copy: the one that was there first is not touched. A drive's instance only grows, so a run that is not the
+   * newest is no rightful one either.
+   */
+  #judge(known: DriveRecord | null, alive: boolean): string | "wait" | null {
+    const { id, instance, server, address, port } = this.#record;
+    if (!known) return null;
+    const same = known.server === server && known.address === address && known.port === port;
+    const where = `server ${known.server} (${known.address}:${known.port})`;
+    if (known.instance > instance || (known.instance === instance && !same)) return `drive ${id} is registered with run ${known.instance} on ${where}, and this is run ${instance}: this disk is a copy of that one, or was away while it went on; format it to use it as another drive`;
+    if (same || !alive) {
+      this.#elsewhereSinceMs = null;
+      return null;
+    }
+    const nowMs = this.#clock.nowMs();
+    this.#elsewhereSinceMs ??= nowMs;
+    if (nowMs - this.#elsewhereSinceMs < ALIVE_ELSEWHERE_MS) return "wait";
+    return `drive ${id} is alive on ${where} at the same time: this disk is a copy of that one; format it to use it as another drive`;
   }
 
   #schedule(): void {

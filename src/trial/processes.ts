@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import type { Clock } from "../platform/platform.ts";
 import { SERVER_VARIABLE } from "../server.ts";
 import { findProgram } from "../server/etcd-member.ts";
 import { isRunning, readPids, startTicksOf, type RunningProcess } from "../server/pids.ts";
 
+/** Where ip-netns(8) keeps the named ones. */
+const NAMESPACES = "/run/netns";
 const LOOK_EVERY_MS = 50;
 /** SIGKILL takes effect when a process leaves the kernel; longer than this means that a disk hangs. */
 const KILL_WITHIN_MS = 10_000;
@@ -42,9 +44,10 @@ export function startDetached(argv: readonly string[], options: { mark: string; 
 /** What to put before a command to run it in a network namespace. */
 export function inNamespace(netns: string | null): string[] {
   if (netns === null) return [];
-  const ip = findProgram("ip");
-  if (ip === null) throw new Error("the program ip is not installed (Debian package iproute2)");
-  return [ip, "netns", "exec", netns];
+  // Not "ip netns exec": that also copies all mounts, and whatever the administrator unmounts meanwhile stays busy.
+  const nsenter = findProgram("nsenter");
+  if (nsenter === null) throw new Error("the program nsenter is not installed (Debian package util-linux)");
+  return [nsenter, `--net=${join(NAMESPACES, netns)}`, "--"];
 }
 
 /**

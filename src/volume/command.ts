@@ -1,3 +1,4 @@
+import type { Arrival } from "../base/arrival.ts";
 import { assert } from "../base/assert.ts";
 import { BLOCK_BYTES, PIECE_BLOCKS_MAX, SECTOR_BYTES, SECTORS_PER_BLOCK, SECTORS_PER_EXTENT } from "../base/geometry.ts";
 import type { ExtentIndex, VolumeId } from "../base/ids.ts";
@@ -12,9 +13,10 @@ const SECTORS_PER_PIECE_MAX = PIECE_BLOCKS_MAX * SECTORS_PER_BLOCK;
 /** Zeros for the edges of an unmap: always less than a block. */
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
-export type CommandKind = "read" | "write" | "unmap";
-/** What a command answers; a read's buffer, else null. */
-export type Resolve = (result: VolumeResult<Buffer | null>) => void;
+export type CommandKind = "read" | "write" | "unmap" | "compare-and-write";
+/** A read's buffer; where a compare-and-write found the first difference; else null. */
+export type Answer = Buffer | number | null;
+export type Resolve = (result: VolumeResult<Answer>) => void;
 
 /** One call of a volume, cut into pieces as there is room for them. */
 export class Command {
@@ -22,8 +24,8 @@ export class Command {
   readonly volume: VolumeId;
   readonly lineage: VolumeId;
   readonly factor: number;
-  /** Lower bound, in this process's clock, of when it was received (R15). */
-  readonly receivedMs: number;
+  /** R15: the host's command that this is part of. */
+  readonly arrival: Arrival;
   readonly deadlineMs: number;
   readonly resolve: Resolve;
   readonly #first: number;
@@ -33,6 +35,8 @@ export class Command {
   #next: number;
   /** A read of several pieces is gathered here; one of a single piece answers with that piece's buffer. */
   #gathered: Buffer | null = null;
+  /** Of a compare-and-write: the offset in bytes of the first difference. */
+  differsAt: number | null = null;
   /** Pieces cut and not yet finished. */
   outstanding = 0;
   error: VolumeError | null = null;
@@ -42,7 +46,7 @@ export class Command {
     kind: CommandKind,
     of: { volume: VolumeId; lineage: VolumeId; factor: number },
     range: { lba: number; lbaCount: number; data: Buffer | null },
-    times: { receivedMs: number; startMs: number },
+    at: { arrival: Arrival; startMs: number },
     resolve: Resolve,
   ) {
     this.kind = kind;
@@ -53,8 +57,8 @@ export class Command {
     this.#next = range.lba;
     this.#end = range.lba + range.lbaCount;
     this.#data = range.data;
-    this.receivedMs = times.receivedMs;
-    this.deadlineMs = times.startMs + COMMAND_DEADLINE_MS;
+    this.arrival = at.arrival;
+    this.deadlineMs = at.startMs + COMMAND_DEADLINE_MS;
     this.resolve = resolve;
   }
 
@@ -65,7 +69,7 @@ export class Command {
 
   /** Bytes that the next piece will hold in this process. */
   get nextBytes(): number {
-    return this.kind === "unmap" ? 0 : (this.#pieceEnd() - this.#next) * SECTOR_BYTES;
+    return this.kind === "unmap" ? 0 : this.kind === "compare-and-write" ? (this.#data as Buffer).length : (this.#pieceEnd() - this.#next) * SECTOR_BYTES;
   }
 
   /** Fills `piece` with the next part: inside one extent, and with no 4 KiB block shared between two pieces. */
@@ -81,12 +85,24 @@ export class Command {
     if (this.kind === "read") return;
     const wholeBlocks = this.kind === "unmap" && from % SECTORS_PER_BLOCK === 0 && to % SECTORS_PER_BLOCK === 0;
     if (wholeBlocks) return;
+    if (this.kind === "compare-and-write") return this.#cutWhole(piece, extent, firstSector);
     const bytes = (to - from) * SECTOR_BYTES;
     const offset = (from - this.#first) * SECTOR_BYTES;
     const data = this.#data ? (bytes === this.#data.length ? this.#data : this.#data.subarray(offset, offset + bytes)) : ZEROS.subarray(0, bytes);
     piece.data = data;
     piece.bytes = bytes;
     piece.checksums = writeChecksums(data, this.lineage, extent, firstSector);
+  }
+
+  /** A compare-and-write is one piece with both halves of its data. */
+  #cutWhole(piece: Piece, extent: ExtentIndex, firstSector: number): void {
+    const data = this.#data as Buffer;
+    const half = data.length / 2;
+    const sums = [data.subarray(0, half), data.subarray(half)].map((part) => writeChecksums(part, this.lineage, extent, firstSector));
+    assert(this.cut, "a compare-and-write lies in one extent");
+    piece.data = data;
+    piece.bytes = data.length;
+    piece.checksums = Uint32Array.from(sums.flatMap((part) => [...part]));
   }
 
   /** A piece of a read has verified data of whole blocks; empty stands for zeros. */
@@ -109,7 +125,7 @@ export class Command {
     if (this.resolved) return;
     this.resolved = true;
     this.error ??= error;
-    this.resolve(this.error === null ? { ok: true, value: this.#gathered } : { ok: false, error: this.error });
+    this.resolve(this.error === null ? { ok: true, value: this.differsAt ?? this.#gathered } : { ok: false, error: this.error });
   }
 
   #pieceEnd(): number {

@@ -1,3 +1,4 @@
+import { Arrival, ARRIVAL_TICK_MS, ArrivalClock } from "../base/arrival.ts";
 import { assert } from "../base/assert.ts";
 import type { DriveId, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import type { ClusterMap } from "../cluster/map.ts";
@@ -7,11 +8,10 @@ import type { Platform, Timer } from "../platform/platform.ts";
 import type { Dialer } from "../wire/dialer.ts";
 import type { Done, ReadDone } from "../wire/messages.ts";
 import { verifyBlocks } from "./blocks.ts";
-import { Command, type CommandKind } from "./command.ts";
+import { Command, type Answer, type CommandKind } from "./command.ts";
 import { Link } from "./link.ts";
 import { OperationList, PAUSE_MS_MAX, PAUSE_MS_MIN, Piece } from "./piece.ts";
 import { RemoteVolume } from "./remote-volume.ts";
-import { ArrivalClock } from "./stamp.ts";
 import type { Volume, VolumeError, VolumeResult } from "./volume.ts";
 
 /** Pieces under way at once; more would only lengthen the drives' queues. */
@@ -44,11 +44,12 @@ export class Gateway {
   readonly #pieces: Piece[] = [];
   readonly #free: Piece[] = [];
   readonly #operations = new OperationList();
-  readonly #arrivals: ArrivalClock;
   /** Commands not wholly cut yet, in order of arrival, from #waitingHead on. */
   #waiting: (Command | null)[] = [];
   #waitingHead = 0;
   #bytes = 0;
+  readonly #arrivals: ArrivalClock;
+  #tick: Timer;
   #pumping = false;
   #closed = false;
   #sweep: Timer;
@@ -63,7 +64,8 @@ export class Gateway {
     this.dialer = dialer;
     this.instance = instance;
     this.#map = map;
-    this.#arrivals = new ArrivalClock(SWEEP_MS, platform.clock.nowMs());
+    this.#arrivals = new ArrivalClock(platform.clock.nowMs());
+    this.#tick = platform.clock.timer(ARRIVAL_TICK_MS, () => this.#ticked());
     this.#sweep = platform.clock.timer(SWEEP_MS, () => this.#swept());
   }
 
@@ -81,15 +83,15 @@ export class Gateway {
   }
 
   /** For `RemoteVolume`: begins a command on a range that is not empty. */
-  start(kind: CommandKind, id: VolumeId, lba: number, lbaCount: number, data: Buffer | null): Promise<VolumeResult<Buffer | null>> {
+  start(kind: CommandKind, id: VolumeId, lba: number, lbaCount: number, data: Buffer | null, arrival: Arrival | null): Promise<VolumeResult<Answer>> {
     const record = this.#map.volumes.get(id);
     if (!record) return Promise.resolve({ ok: false, error: "deleted" });
     if (this.#closed || this.#waiting.length - this.#waitingHead >= WAITING_MAX) return Promise.resolve({ ok: false, error: "unavailable" });
     if (kind !== "read" && this.#map.mode) return Promise.resolve({ ok: false, error: "read-only" });
     const startMs = this.platform.clock.nowMs();
     return new Promise((resolve) => {
-      const times = { receivedMs: this.#arrivals.receivedMs(startMs), startMs };
-      this.#waiting.push(new Command(kind, { volume: id, lineage: record.lineage, factor: record.factor }, { lba, lbaCount, data }, times, resolve));
+      const at = { arrival: arrival ?? new Arrival(this.#arrivals.receivedMs), startMs };
+      this.#waiting.push(new Command(kind, { volume: id, lineage: record.lineage, factor: record.factor }, { lba, lbaCount, data }, at, resolve));
       this.#pump();
     });
   }
@@ -126,6 +128,7 @@ export class Gateway {
     if (this.#closed) return;
     this.#closed = true;
     this.#sweep.cancel();
+    this.#tick.cancel();
     this.#retry?.cancel();
     for (const piece of this.#pieces) if (piece.state !== "free") this.#finishPiece(piece, "unavailable");
     for (const command of this.#waiting) command?.finish("unavailable");
@@ -143,6 +146,10 @@ export class Gateway {
     this.#pumping = true;
     while (this.#waitingHead < this.#waiting.length) {
       const command = this.#waiting[this.#waitingHead] as Command;
+      if (command.arrival.cancelled && !command.cut) {
+        command.error ??= "unavailable";
+        if (command.outstanding === 0) command.finish(null);
+      }
       if (command.cut || command.resolved) {
         this.#shiftWaiting();
         continue;
@@ -181,6 +188,7 @@ export class Gateway {
   #route(piece: Piece): void {
     const { command } = piece;
     if (!this.#map.volumes.has(command.volume)) return this.#finishPiece(piece, "deleted");
+    if (command.arrival.cancelled) return this.#finishPiece(piece, "unavailable");
     const pool = this.#map.pools.get(command.factor);
     if (!pool) return this.#pause(piece);
     piece.group = groupOf(command.factor, pool.groupCount, command.lineage, piece.extent);
@@ -200,6 +208,11 @@ export class Gateway {
   }
 
   #pause(piece: Piece): void {
+    // R15: its host may have gone on elsewhere; what was sent is not sent again.
+    if (piece.command.arrival.cancelled) {
+      piece.enter("paused");
+      return this.#finishPiece(piece, "unavailable");
+    }
     piece.enter("paused");
     piece.retryAtMs = this.platform.clock.nowMs() + piece.pauseMs;
     piece.pauseMs = Math.min(piece.pauseMs * 2, PAUSE_MS_MAX);
@@ -216,6 +229,9 @@ export class Gateway {
         return this.#pause(piece);
       case "corrupt-frame":
         return this.#corrupt(piece, "unavailable");
+      case "miscompare":
+        piece.command.differsAt = (reply.type === "done" ? reply.offset : undefined) ?? 0;
+        return this.#finishPiece(piece, null);
       case "late":
         // Never stamped anew here: to the host it is BUSY, and what it sends then is a new command (R15).
         return this.#finishPiece(piece, "unavailable");
@@ -347,9 +363,13 @@ export class Gateway {
     if (nextMs < Infinity) this.#armRetry(nextMs);
   }
 
+  #ticked(): void {
+    this.#arrivals.tick(this.platform.clock.nowMs());
+    this.#tick = this.platform.clock.timer(ARRIVAL_TICK_MS, () => this.#ticked());
+  }
+
   #swept(): void {
     const nowMs = this.platform.clock.nowMs();
-    this.#arrivals.tick(nowMs);
     this.#sweep = this.platform.clock.timer(SWEEP_MS, () => this.#swept());
     // Those that wait come first: room that comes free must not go to a command whose time is up.
     for (let at = this.#waitingHead; at < this.#waiting.length; at += 1) {
@@ -359,6 +379,9 @@ export class Gateway {
     }
     if (this.#map.mode && nowMs - this.#readOnlySinceMs > SENT_WHEN_READ_ONLY_MS) this.#refuse(true);
     for (const piece of this.#pieces) {
+      // R15: what waits to be sent for a host that is gone is dropped.
+      const dropped = piece.state !== "free" && piece.state !== "sent" && piece.command.arrival.cancelled;
+      if (dropped) this.#finishPiece(piece, "unavailable");
       if (piece.state === "free" || nowMs < piece.command.deadlineMs) continue;
       piece.command.finish("unavailable");
       this.#finishPiece(piece, "unavailable");

@@ -86,9 +86,14 @@ export class Link {
   submit(piece: Piece): void {
     piece.enter("pending");
     piece.link = this;
-    if (this.#channel) return this.#send(this.#channel, piece);
+    if (this.#channel && this.#mayLeave(piece)) return this.#send(this.#channel, piece);
     this.#pending.add(piece);
     if (this.#state === "closed") this.#dial();
+  }
+
+  /** R15: no change leaves before the clock that stamps it is known; a drive tells it first of all. */
+  #mayLeave({ command }: Piece): boolean {
+    return command.kind === "read" || this.#clock.known;
   }
 
   /** Lets go of a piece; a reply to it that still comes is dropped. */
@@ -186,6 +191,7 @@ export class Link {
     // What is pending is sent before anything submitted later, and may end the channel on the way.
     for (const piece of [...this.#pending]) {
       if (this.#channel !== channel) return;
+      if (!this.#mayLeave(piece)) continue;
       this.#pending.delete(piece);
       this.#send(channel, piece);
     }
@@ -254,36 +260,45 @@ export class Link {
     if (command.kind === "read") {
       return { type: "read", group, epoch, tag, range: { volume, lineage, layer: 0, extent: piece.extent, first: piece.firstBlock, count: piece.blockCount } };
     }
-    const known = this.#clock.known;
+    assert(this.#clock.known && this.#clockOf === instance, "R15: a change is stamped in its primary's clock");
     const modifying = {
       gateway: this.#owner.instance,
       operation: piece.operation,
       oldestOpen: this.#owner.oldestOpen,
-      stampInstance: known ? instance : NO_INSTANCE,
-      stampMs: known ? this.#clock.at(command.receivedMs) : 0,
+      stampInstance: instance,
+      stampMs: this.#clock.at(command.arrival.receivedMs),
     };
     if (piece.data === null || piece.checksums === null) {
       return { type: "unmap", group, epoch, tag, range: { volume, lineage, layer: 0, extent: piece.extent, first: piece.firstBlock, count: piece.blockCount }, ...modifying };
     }
-    assert(piece.data.length <= piece.blockCount * BLOCK_BYTES, "a piece's data fits its range");
+    assert(piece.data.length <= 2 * piece.blockCount * BLOCK_BYTES, "a piece's data fits its range");
     return {
-      type: "write", group, epoch, tag, key: { volume, lineage, layer: 0, extent: piece.extent },
+      type: command.kind === "compare-and-write" ? command.kind : "write", group, epoch, tag, key: { volume, lineage, layer: 0, extent: piece.extent },
       firstSector: piece.firstSector, sectorCount: piece.sectorCount, ...modifying, checksums: piece.checksums, data: piece.data,
     };
   }
 
   #received(channel: Channel, message: Message): void {
     if (this.#channel !== channel) return;
+    if (message.type === "clock") return this.#heardClock(channel, message.clock);
     if (message.type !== "done" && message.type !== "read-done") return this.#replace(`a drive does not send "${message.type}" to a gateway`);
     const nowMs = this.#owner.platform.clock.nowMs();
     this.#usedAtMs = nowMs;
     this.#redialMs = REDIAL_MS_MIN;
-    if (message.clock > 0 && Number.isFinite(message.clock)) this.#clock.heard(message.clock, nowMs);
+    this.#heardClock(channel, message.clock);
+    if (this.#channel !== channel) return;
     const piece = this.#tags.get(message.tag);
     if (piece === null) return;
     if ((message.type === "read-done") !== (piece.command.kind === "read")) return this.#replace("an answer that does not fit its request");
     this.release(piece);
     this.#owner.answered(piece, message);
+  }
+
+  #heardClock(channel: Channel, clockMs: number): void {
+    if (!(clockMs > 0 && Number.isFinite(clockMs))) return;
+    const first = !this.#clock.known;
+    this.#clock.heard(clockMs, this.#owner.platform.clock.nowMs());
+    if (first) this.#sendPending(channel);
   }
 }
 

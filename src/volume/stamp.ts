@@ -1,8 +1,6 @@
 /** A1: the clocks of any two servers advance at rates within 1 %. */
 const SLOWEST = 0.99;
 const FASTEST = 1.01;
-/** R15: a loop that was away for longer cannot tell when the bytes it now reads came in. */
-const STALL_MS = 250;
 
 /** What one primary's clock reads at least, from the clocks in its replies (R15). */
 export class ClockBound {
@@ -27,34 +25,5 @@ export class ClockBound {
   /** Another instance has another clock. */
   forget(): void {
     this.known = false;
-  }
-}
-
-/** When a command was received at the latest, given that the event loop may have been stalled (R15). */
-export class ArrivalClock {
-  readonly #tickEveryMs: number;
-  #lastTickMs: number;
-  #floorMs: number | null = null;
-
-  constructor(tickEveryMs: number, nowMs: number) {
-    this.#tickEveryMs = tickEveryMs;
-    this.#lastTickMs = nowMs;
-  }
-
-  /** The regular timer has run. */
-  tick(nowMs: number): void {
-    // After a stall the timer runs before the sockets are read: until its next run everything may have waited through the stall.
-    this.#floorMs = this.#stalled(nowMs) ? this.#lastTickMs : null;
-    this.#lastTickMs = nowMs;
-  }
-
-  /** Lower bound, in the own clock, of when what is handed over at `nowMs` was received. */
-  receivedMs(nowMs: number): number {
-    if (this.#floorMs !== null) return this.#floorMs;
-    return this.#stalled(nowMs) ? this.#lastTickMs : nowMs;
-  }
-
-  #stalled(nowMs: number): boolean {
-    return nowMs - this.#lastTickMs > this.#tickEveryMs + STALL_MS;
   }
 }

@@ -1,8 +1,11 @@
+import type { Arrival } from "../base/arrival.ts";
 import type { VolumeId } from "../base/ids.ts";
 
 /**
  * A volume as an array of 512-byte blocks. Every portal of every server may hold one of the same volume at the same time;
- * per block the outcome is linearizable (I9). Done means durable on all copies: there is no cache to flush.
+ * per block the outcome is linearizable (I9). Done means durable on all copies: there is no cache to flush. What changes something
+ * says when its command arrived (R15), so that it cannot take effect after its host has gone on elsewhere; without that it has
+ * arrived just now, which is true only of what was read from a socket in this turn of the loop.
  */
 export interface Volume {
   readonly id: VolumeId;
@@ -14,9 +17,15 @@ export interface Volume {
    */
   read(lba: number, lbaCount: number): Promise<VolumeResult<Buffer>>;
   /** Writes `data`, a multiple of 512 bytes. `data` must stay unchanged until the promise resolves. */
-  write(lba: number, data: Buffer): Promise<VolumeResult<null>>;
+  write(lba: number, data: Buffer, arrival?: Arrival): Promise<VolumeResult<null>>;
   /** The blocks read as zeros afterwards; whole 4 KiB blocks give their space back. */
-  unmap(lba: number, lbaCount: number): Promise<VolumeResult<null>>;
+  unmap(lba: number, lbaCount: number, arrival?: Arrival): Promise<VolumeResult<null>>;
+  /**
+   * COMPARE AND WRITE (SBC-3 5.2): writes `data` when the blocks hold `expected`, of the same length, as one step across all portals.
+   * The value is null when it was written, else the offset in bytes of the first difference. At most 255 blocks, and none on both
+   * sides of a multiple of 4 MiB: the two sides are ordered by different primaries.
+   */
+  compareAndWrite(lba: number, expected: Buffer, data: Buffer, arrival?: Arrival): Promise<VolumeResult<number | null>>;
 }
 
 /** The promises of a `Volume` always resolve; these are the expected failures. */

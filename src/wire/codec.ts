@@ -3,7 +3,7 @@ import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT, EXTENT_BYTES, SECTOR_
 import type { Epoch, GroupId, Instance, VolumeId } from "../base/ids.ts";
 import { groupConfig, parseValue, type GroupConfig } from "../cluster/schema.ts";
 import * as e from "./entry.ts";
-import { COMMAND_RESULTS, type Blocks, type CommandResult, type Message, type Modifying } from "./messages.ts";
+import { COMMAND_RESULTS, COMPARE_SECTORS_MAX, type Blocks, type CommandResult, type Credits, type Message, type Modifying } from "./messages.ts";
 
 /** Data of the largest message: a copy of a whole extent would be this long; writes are shorter. */
 export const DATA_BYTES_MAX = EXTENT_BYTES;
@@ -24,7 +24,7 @@ export const MESSAGE_TYPES: Record<Message["type"], number> = {
   replicate: 20, replicated: 21, gap: 22, "catch-up": 23, manifest: 24, differs: 25, copy: 26, "caught-up": 27, "stale-epoch": 28,
   beacon: 30, "beacon-ok": 31,
   inspect: 35, inspected: 36, park: 37,
-  read: 40, "read-done": 41, write: 42, unmap: 43, done: 44,
+  read: 40, "read-done": 41, write: 42, unmap: 43, done: 44, clock: 45, "compare-and-write": 46,
 };
 const TYPE_NAMES = new Map(Object.entries(MESSAGE_TYPES).map(([name, number]) => [number, name as Message["type"]]));
 
@@ -74,7 +74,7 @@ export function writeHead(w: Writer, message: Message): void {
       writeBlocks(w, message);
       break;
     case "inspect":
-      writeInterval(w, message);
+      writeInterval(w, { after: message.from, through: message.through });
       break;
     case "inspected":
       w.list(message.extents, (x, extent) => {
@@ -87,6 +87,7 @@ export function writeHead(w: Writer, message: Message): void {
       w.text(message.why);
       break;
     case "copy":
+      w.u16(message.allocates);
       writeBlocks(w, message);
       w.u16(message.clean.first).u16(message.clean.count);
       break;
@@ -94,12 +95,13 @@ export function writeHead(w: Writer, message: Message): void {
       const { buffer, offset } = w.fixed(e.ENTRY_HEADER_BYTES);
       e.writeEntry(buffer, offset, message.entry);
       e.writeId(w, message.committed);
+      w.u16(message.allocates);
       writeChecksums(w, message.checksums ?? new Uint32Array(0));
       break;
     }
     case "replicated":
       e.writeId(w, message.through);
-      w.u64(message.credits);
+      writeCredits(w, message.credits);
       break;
     case "gap":
       e.writeId(w, message.through);
@@ -129,9 +131,11 @@ export function writeHead(w: Writer, message: Message): void {
       w.u64(message.number).list(message.groups, (x, g) => e.writeId(x.u32(g.group).u64(g.epoch), g.committed));
       break;
     case "beacon-ok":
-      w.u64(message.number).u64(message.credits).list(message.groups, (x, g) => x.u32(g.group).u64(g.epoch));
+      writeCredits(w.u64(message.number), message.credits);
+      w.list(message.groups, (x, g) => x.u32(g.group).u64(g.epoch));
       break;
     case "write":
+    case "compare-and-write":
       e.writeExtentKey(w, message.key);
       w.u16(message.firstSector).u16(message.sectorCount);
       writeModifying(w, message);
@@ -147,6 +151,10 @@ export function writeHead(w: Writer, message: Message): void {
       break;
     case "done":
       w.u8(COMMAND_RESULTS.indexOf(message.result)).f64(message.clock);
+      if (message.result === "miscompare") w.u32(message.offset ?? 0);
+      break;
+    case "clock":
+      w.f64(message.clock);
       break;
   }
 }
@@ -157,6 +165,7 @@ export function messageData(message: Message): Buffer {
     case "copy":
     case "read-done":
     case "write":
+    case "compare-and-write":
       return message.data;
     case "replicate":
       return message.data ?? NO_DATA;
@@ -208,32 +217,36 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       if (content ? badBlocks.length > 0 : data.length > 0) throw new FormatError("bad blocks with content, or content where there is none");
       return { ...common, type, content, badBlocks, ...readBlocks(r, data, content) };
     }
-    case "inspect":
-      return { ...common, type, ...readInterval(r) };
+    case "inspect": {
+      const { after, through } = readInterval(r);
+      return { ...common, type, from: after, through };
+    }
     case "inspected":
       return { ...common, type, extents: r.list(EXTENTS_MAX, (x) => ({ ...readExtent(x), known: x.u8() !== 0 })) };
     case "park":
       return { ...common, type, range: someBlocks(e.readRange(r)), why: r.text(WHY_BYTES_MAX) };
     case "copy": {
+      const allocates = r.u16();
       const blocks = readBlocks(r, data);
       const clean = { first: r.u16(), count: r.u16() };
       if (clean.first % BLOCKS_PER_CHUNK !== 0 || clean.count % BLOCKS_PER_CHUNK !== 0 || clean.first + clean.count > BLOCKS_PER_EXTENT) throw new FormatError("a copy that cleans no whole chunks");
-      return { ...common, type, ...blocks, clean };
+      return { ...common, type, allocates, ...blocks, clean };
     }
     case "replicate": {
       const { buffer, offset } = r.fixed(e.ENTRY_HEADER_BYTES);
       const entry = e.readEntry(buffer, offset);
       const committed = e.readId(r);
+      const allocates = r.u16();
       const checksums = readChecksums(r);
       if (entry.kind !== "write") {
         if (checksums.length !== 0) throw new FormatError("checksums on an entry without data");
-        return { ...common, type, entry, committed, checksums: null, data: null };
+        return { ...common, type, entry, committed, allocates, checksums: null, data: null };
       }
       if (checksums.length !== entry.count || data.length !== entry.count * BLOCK_BYTES || entry.count === 0) throw new FormatError("a write entry whose data does not fit its range");
-      return { ...common, type, entry, committed, checksums, data };
+      return { ...common, type, entry, committed, allocates, checksums, data };
     }
     case "replicated":
-      return { ...common, type, through: e.readId(r), credits: r.u64() };
+      return { ...common, type, through: e.readId(r), credits: readCredits(r) };
     case "gap":
       return { ...common, type, through: e.readId(r) };
     case "catch-up": {
@@ -257,15 +270,18 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
     case "beacon":
       return { ...common, type, number: r.u64(), groups: r.list(GROUPS_MAX, (x) => ({ group: x.u32() as GroupId, epoch: x.u64() as Epoch, committed: e.readId(x) })) };
     case "beacon-ok":
-      return { ...common, type, number: r.u64(), credits: r.u64(), groups: r.list(GROUPS_MAX, (x) => ({ group: x.u32() as GroupId, epoch: x.u64() as Epoch })) };
+      return { ...common, type, number: r.u64(), credits: readCredits(r), groups: r.list(GROUPS_MAX, (x) => ({ group: x.u32() as GroupId, epoch: x.u64() as Epoch })) };
+    case "compare-and-write":
     case "write": {
       const key = e.readExtentKey(r);
       const [firstSector, sectorCount] = [r.u16(), r.u16()];
       const modifying = readModifying(r);
       const checksums = readChecksums(r);
       const blocks = Math.ceil((firstSector + sectorCount) / SECTORS_PER_BLOCK) - Math.floor(firstSector / SECTORS_PER_BLOCK);
-      if (sectorCount === 0 || firstSector + sectorCount > SECTORS_PER_EXTENT || data.length !== sectorCount * SECTOR_BYTES || checksums.length !== blocks)
-        throw new FormatError("a write whose data does not fit its range");
+      const halves = type === "write" ? 1 : 2;
+      const fits = data.length === halves * sectorCount * SECTOR_BYTES && checksums.length === halves * blocks;
+      if (sectorCount === 0 || firstSector + sectorCount > SECTORS_PER_EXTENT || !fits) throw new FormatError(`a ${type} whose data does not fit its range`);
+      if (halves === 2 && sectorCount > COMPARE_SECTORS_MAX) throw new FormatError("a compare-and-write of too many sectors");
       return { ...common, type, key, firstSector, sectorCount, ...modifying, checksums, data };
     }
     case "unmap": {
@@ -274,11 +290,21 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
     }
     case "read-done":
       return { ...common, type, result: readResult(r), clock: r.f64(), checksums: readChecksums(r), data };
-    case "done":
-      return { ...common, type, result: readResult(r), clock: r.f64() };
+    case "done": {
+      const [result, clock] = [readResult(r), r.f64()];
+      return result === "miscompare" ? { ...common, type, result, clock, offset: r.u32() } : { ...common, type, result, clock };
+    }
+    case "clock":
+      return { ...common, type, clock: r.f64() };
   }
 }
 
+function writeCredits(w: Writer, { limit, settled }: Credits): void {
+  w.u64(limit).u64(settled);
+}
+function readCredits(r: Reader): Credits {
+  return { limit: r.u64(), settled: r.u64() };
+}
 function readConfig(r: Reader): GroupConfig {
   const text = r.text(CONFIG_BYTES_MAX);
   try {

@@ -48,7 +48,7 @@ class LocalChannel implements Channel {
   send(message: Message): void {
     if (this.#closed) return;
     // The caller may reuse a write's data once it is done, which can be before the drive has applied it.
-    this.other?.deliver(message.type === "write" ? { ...message, data: Buffer.from(message.data) } : message);
+    this.other?.deliver(message.type === "write" || message.type === "compare-and-write" ? { ...message, data: Buffer.from(message.data) } : message);
   }
   close(reason: string): void {
     if (this.#closed) return;

@@ -75,14 +75,20 @@ export interface Replicate extends Common {
   readonly type: "replicate";
   readonly entry: EntryHeader;
   readonly committed: EntryId;
+  /** R17: blocks that it is charged with, at most 2^16 - 1. */
+  readonly allocates: number;
   readonly checksums: Uint32Array | null;
   readonly data: Buffer | null;
 }
 export interface Replicated extends Common {
   readonly type: "replicated";
   readonly through: EntryId;
-  /** Blocks that may still be allocated under the replica's limit (R17). */
-  readonly credits: number;
+  readonly credits: Credits;
+}
+/** R17, for the channel that it comes on, in blocks since the channel was opened: what may be charged to it in all, and what has been and is done with. */
+export interface Credits {
+  readonly limit: number;
+  readonly settled: number;
 }
 export interface Gap extends Common {
   readonly type: "gap";
@@ -111,6 +117,8 @@ export interface Differs extends Common {
 /** `range` may be empty: then only `clean` counts. */
 export interface Copy extends Common, Blocks {
   readonly type: "copy";
+  /** R17, as in `Replicate`. */
+  readonly allocates: number;
   /** R9: whole chunks of the extent, first block and count, that are in sync from here on; count 0 = none. */
   readonly clean: { readonly first: number; readonly count: number };
 }
@@ -126,7 +134,8 @@ export interface CaughtUp extends Common {
 /** Which extents of an interval, as in a manifest, are there at this place of the stream. */
 export interface Inspect extends Common {
   readonly type: "inspect";
-  readonly after: ExtentKey | null;
+  /** First and last key, both included; null = open end. */
+  readonly from: ExtentKey | null;
   readonly through: ExtentKey | null;
 }
 export interface Inspected extends Common {
@@ -163,7 +172,7 @@ export interface Beacon extends Common {
 export interface BeaconOk extends Common {
   readonly type: "beacon-ok";
   readonly number: number;
-  readonly credits: number;
+  readonly credits: Credits;
   readonly groups: readonly { readonly group: GroupId; readonly epoch: Epoch }[];
 }
 
@@ -205,25 +214,49 @@ export interface Unmap extends Common, Modifying {
   readonly type: "unmap";
   readonly range: BlockRange;
 }
+/** SBC-3 5.2, at the primary alone: the new data is written when the range holds the expected data. */
+export interface CompareAndWrite extends Common, Modifying {
+  readonly type: "compare-and-write";
+  readonly key: ExtentKey;
+  /** 512-byte sectors inside the extent, at most COMPARE_SECTORS_MAX. */
+  readonly firstSector: number;
+  readonly sectorCount: number;
+  /** As a write's; first those of the expected data, then those of the new. */
+  readonly checksums: Uint32Array;
+  /** The expected data, then the new, of the same length. */
+  readonly data: Buffer;
+}
+/** As many as the command of SBC-3 can name. */
+export const COMPARE_SECTORS_MAX = 255;
+/** What a gateway may ask that changes something. */
+export type Change = Write | Unmap | CompareAndWrite;
 export interface Done extends Common {
   readonly type: "done";
   readonly result: CommandResult;
   /** The primary's clock in milliseconds when it answered (R15). */
   readonly clock: number;
+  /** With `miscompare` alone: the first byte of the range that is not as expected. */
+  readonly offset?: number;
+}
+/** R15: every 500 ms, and first of all, from a drive to each gateway that is connected. */
+export interface ClockMessage extends Common {
+  readonly type: "clock";
+  /** The sender's clock in milliseconds. */
+  readonly clock: number;
 }
 /**
  * `not-primary`: ask whoever the cluster map names, later. `unknown-volume`: the primary's map does not have it (yet).
- * `late` (R15), `no-space` (R17), `read-only`, `medium-error` (I7), `deleted` (R21) are final.
+ * `miscompare` changed nothing and is not recorded (R16). `late` (R15), `no-space` (R17), `read-only`, `medium-error` (I7), `deleted` (R21) are final.
  */
-export type CommandResult = "done" | "not-primary" | "unknown-volume" | "late" | "no-space" | "read-only" | "medium-error" | "deleted" | "corrupt-frame";
-export const COMMAND_RESULTS: readonly CommandResult[] = ["done", "not-primary", "unknown-volume", "late", "no-space", "read-only", "medium-error", "deleted", "corrupt-frame"];
+export type CommandResult = "done" | "not-primary" | "unknown-volume" | "late" | "no-space" | "read-only" | "medium-error" | "deleted" | "corrupt-frame" | "miscompare";
+export const COMMAND_RESULTS: readonly CommandResult[] = ["done", "not-primary", "unknown-volume", "late", "no-space", "read-only", "medium-error", "deleted", "corrupt-frame", "miscompare"];
 
 export type Message =
   | Fence | Tail | Mark | Adopt | Settled | Fetch | Fetched
   | Replicate | Replicated | Gap | CatchUp | Manifest | Differs | Copy | CaughtUp | StaleEpoch
   | Inspect | Inspected | Park
   | Beacon | BeaconOk
-  | Read | ReadDone | Write | Unmap | Done;
+  | Read | ReadDone | Write | Unmap | CompareAndWrite | Done | ClockMessage;
 
 /** Order of extents in manifests. */
 export function compareExtents(a: ExtentKey, b: ExtentKey): number {

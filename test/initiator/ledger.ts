@@ -36,6 +36,11 @@ export class Ledger {
     this.acknowledgedCount++;
   }
 
+  /** The newest version issued of each block, to be compared with a later look. */
+  versions(): Uint32Array {
+    return this.#issued.slice();
+  }
+
   wasIssued(block: number): boolean {
     return (this.#issued[block] ?? 0) > 0;
   }

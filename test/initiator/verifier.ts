@@ -16,6 +16,8 @@ export interface VerifierOptions extends InitiatorOptions {
   /** Bounds its own use of a processor that the cluster needs too. Default 600. */
   readonly commandsPerSecondMax?: number;
   readonly seed?: number;
+  /** Every command is of one block: a small-random load. Default: some are longer. */
+  readonly singleBlocks?: boolean;
 }
 
 /** What happened between two looks. */
@@ -53,6 +55,7 @@ export class Verifier {
   readonly #seed: number;
   readonly #paths: readonly Paths[];
   readonly #busy = new Set<number>();
+  readonly #underWay = new Set<Promise<void>>();
   readonly #slots: Promise<void>[] = [];
   readonly #bornMs = performance.now();
   #stopping = false;
@@ -86,6 +89,21 @@ export class Verifier {
     return next;
   }
 
+  /** All portals of the LUN. */
+  get urls(): readonly string[] {
+    return this.#options.urls;
+  }
+
+  /** At random one of the blocks that it works on. */
+  someBlock(): number {
+    return this.#below(this.ledger.blocks);
+  }
+
+  /** Complains when `data`, which somebody else has read, is not what `block` may hold. */
+  expectNotOld(data: Buffer, block: number): void {
+    this.#check(data, block, 1, "read by another");
+  }
+
   start(): void {
     this.#lastAcknowledgedMs = performance.now();
     for (const paths of this.#paths) {
@@ -108,6 +126,11 @@ export class Verifier {
       if (performance.now() > deadlineMs) throw new Error(`not ${commands} writes in ${GIVE_UP_MS / 1000} s; ${this.summary()}`);
       await Bun.sleep(20);
     }
+  }
+
+  /** Resolves when every command that is under way now has been answered. */
+  async allAnswered(): Promise<void> {
+    await Promise.all(this.#underWay);
   }
 
   /** What happened since the last call. */
@@ -166,8 +189,10 @@ export class Verifier {
       if (run === null) continue;
       const blocks = Array.from({ length: run.count }, (_, index) => run.first + index);
       for (const block of blocks) this.#busy.add(block);
-      if (this.#below(100) < READS_PERCENT) await this.#read(paths, run.first, run.count);
-      else await this.#write(paths, run.first, blocks);
+      const command = this.#below(100) < READS_PERCENT ? this.#read(paths, run.first, run.count) : this.#write(paths, run.first, blocks);
+      this.#underWay.add(command);
+      await command;
+      this.#underWay.delete(command);
       for (const block of blocks) this.#busy.delete(block);
     }
   }
@@ -183,7 +208,7 @@ export class Verifier {
   /** Mostly single blocks, some short runs, few long ones that need R2Ts; runs may cross the edges of extents. */
   #pick(): { first: number; count: number } | null {
     const dice = this.#below(100);
-    const count = dice < 80 ? 1 : dice < 98 ? 2 + this.#below(15) : 128;
+    const count = dice < 80 || this.#options.singleBlocks === true ? 1 : dice < 98 ? 2 + this.#below(15) : 128;
     const first = this.#below(Math.max(1, this.ledger.blocks - count));
     for (let block = first; block < first + count; block++) if (this.#busy.has(block)) return null;
     return first + count <= this.ledger.blocks ? { first, count } : null;

@@ -1,3 +1,4 @@
+import { ARRIVAL_TICK_MS } from "../../src/base/arrival.ts";
 import { realClock } from "../../src/platform/clock.ts";
 import { realCrypto } from "../../src/platform/crypto.ts";
 import { realNetwork } from "../../src/platform/network.ts";
@@ -18,6 +19,8 @@ export interface Fixture {
   readonly lines: string[];
   /** Lets the target believe that so much time has gone by. */
   skip(ms: number): void;
+  /** As `skip`, with nothing run meanwhile. */
+  stall(ms: number): void;
   /** Waits until the target has looked at all connections twice. */
   ticks(): Promise<void>;
   stop(): Promise<void>;
@@ -36,13 +39,24 @@ export async function startTarget(sizeLbas = 131072): Promise<Fixture> {
   const clock = realClock();
   let skewMs = 0;
   let tickCount = 0;
+  /** Of the arrivals' clock: runs it at once instead of later. */
+  let tickArrivals = (): void => {};
+  // The target's own rhythm, faster.
+  const ordinary: Platform["clock"]["timer"] = (ms, run) => (ms === 1000 ? clock.timer(20, () => (tickCount++, run())) : clock.timer(ms, run));
   const platform: Platform = {
     clock: {
       nowMs: () => clock.nowMs() + skewMs,
       wallMs: () => clock.wallMs(),
       soon: (run) => clock.soon(run),
-      // The target's own rhythm, faster.
-      timer: (ms, run) => (ms === 1000 ? clock.timer(20, () => (tickCount++, run())) : clock.timer(ms, run)),
+      timer: (ms, run) => {
+        if (ms !== ARRIVAL_TICK_MS) return ordinary(ms, run);
+        const timer = clock.timer(ms, run);
+        tickArrivals = () => {
+          timer.cancel();
+          run();
+        };
+        return timer;
+      },
     },
     random: realRandom(),
     network: realNetwork(),
@@ -69,7 +83,13 @@ export async function startTarget(sizeLbas = 131072): Promise<Fixture> {
     volume,
     port,
     lines,
-    skip: (ms) => void (skewMs += ms),
+    skip: (ms) => {
+      for (let left = ms; left > 0; left -= 1000) {
+        skewMs += Math.min(left, 1000);
+        tickArrivals();
+      }
+    },
+    stall: (ms) => void (skewMs += ms),
     ticks: () => {
       const goal = tickCount + 2;
       return until(() => tickCount >= goal, "two ticks");

@@ -2,6 +2,7 @@ import type { VolumeId } from "../../src/base/ids.ts";
 import type { Volume, VolumeError, VolumeResult } from "../../src/volume/volume.ts";
 
 const SECTOR = 512;
+type Kind = "read" | "write" | "unmap" | "compare-and-write";
 
 /** A volume in one buffer, with switches to hold commands back and to fail them. */
 export class MemoryVolume implements Volume {
@@ -9,7 +10,7 @@ export class MemoryVolume implements Volume {
   #bytes: Buffer;
   /** Every command fails with this while it is set. */
   failure: VolumeError | null = null;
-  readonly calls: { kind: "read" | "write" | "unmap"; lba: number; count: number }[] = [];
+  readonly calls: { kind: Kind; lba: number; count: number }[] = [];
   #gate: Promise<void> | null = null;
   #open: (() => void) | null = null;
 
@@ -59,7 +60,17 @@ export class MemoryVolume implements Volume {
     return { ok: true, value: null };
   }
 
-  async #begin(kind: "read" | "write" | "unmap", lba: number, count: number): Promise<{ ok: false; error: VolumeError } | null> {
+  async compareAndWrite(lba: number, expected: Buffer, data: Buffer): Promise<VolumeResult<number | null>> {
+    const failed = await this.#begin("compare-and-write", lba, data.length / SECTOR);
+    if (failed !== null) return failed;
+    const found = this.peek(lba, data.length / SECTOR);
+    const offset = found.findIndex((byte, at) => byte !== expected[at]);
+    if (offset >= 0) return { ok: true, value: offset };
+    data.copy(this.#bytes, lba * SECTOR);
+    return { ok: true, value: null };
+  }
+
+  async #begin(kind: Kind, lba: number, count: number): Promise<{ ok: false; error: VolumeError } | null> {
     if (lba < 0 || count < 1 || lba + count > this.sizeLbas) throw new Error(`${kind} ${lba}+${count} beyond the volume`);
     if (this.calls.length < 10_000) this.calls.push({ kind, lba, count });
     if (this.#gate !== null) await this.#gate;

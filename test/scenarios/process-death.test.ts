@@ -1,13 +1,6 @@
 import { expect, test } from "bun:test";
 import { expectAllThere, noteInterval, startLoad } from "./load.ts";
-import { SCENARIO_MS, TrialUnderTest, type TrialProcess } from "./trial-under-test.ts";
-
-/** The process of one role of a server. */
-function processOf(trial: TrialUnderTest, server: string, role: string): TrialProcess {
-  const found = trial.processes().find(({ command }) => command.includes(`/${server}/`) && command.includes(` role ${role} `));
-  if (found === undefined) throw new Error(`${server} has no process of role ${role}`);
-  return found;
-}
+import { SCENARIO_MS, TrialUnderTest } from "./trial-under-test.ts";
 
 const ROLES: readonly { readonly role: string; readonly whatHappens: string }[] = [
   { role: "storage", whatHappens: "hosts wait a moment" },
@@ -21,7 +14,7 @@ test("a killed process is started again by its supervisor, and no host loses a w
   try {
     const client = await startLoad(trial);
     for (const { role, whatHappens } of ROLES) {
-      const before = processOf(trial, "server1", role);
+      const before = trial.processOf("server1", role);
       process.kill(before.pid, "SIGKILL");
       await client.progress(300);
       await trial.health("healthy");

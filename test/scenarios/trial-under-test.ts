@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { MappingCreateAnswer, StatusAnswer } from "../../src/management/api.ts";
 import type { ServerReport, TrialReport } from "../../src/trial/report.ts";
 
@@ -14,6 +14,8 @@ export const SCENARIO_MS = 300_000;
 const COMMAND_WITHIN_MS = 180_000;
 const HEALTHY_WITHIN_MS = 90_000;
 const LOOK_EVERY_MS = 200;
+const PEEK_EVERY_MS = 20;
+const PEEK_WITHIN_MS = 3_000;
 /** Below what the kernel gives to outgoing connections. */
 const PORTS_FROM = 10_000;
 const PORTS_OF_A_TRIAL = 50;
@@ -32,6 +34,12 @@ export interface TrialShape {
   readonly driveSize?: string;
   readonly addresses?: readonly string[];
   readonly processes?: "separate" | "shared";
+  /** A namespace for each server; `addresses` are then addresses in them. */
+  readonly netns?: readonly string[];
+  /** Prepares the directory that the trial is about to be made in. */
+  readonly prepare?: (directory: string) => Promise<void>;
+  /** Undoes that, when the trial is gone and before the directory is. Never throws. */
+  readonly release?: () => Promise<void>;
 }
 
 /** A process of the trial, found by its command line. */
@@ -56,9 +64,10 @@ export class TrialUnderTest {
 
   /** Makes the trial and waits until it is healthy. When that fails nothing stays behind. */
   static async make(shape: TrialShape = {}): Promise<TrialUnderTest> {
-    const trial = new TrialUnderTest(await mkdtemp(join(tmpdir(), "virtustor-scenario-")), await freePortBase(shape.addresses ?? ["127.0.0.1", "127.0.0.2", "127.0.0.3"]), shape);
+    const trial = new TrialUnderTest(await mkdtemp(join(tmpdir(), "virtustor-scenario-")), await portBaseFor(shape), shape);
     onExit(trial);
     try {
+      await shape.prepare?.(trial.directory);
       await trial.up();
     } catch (error) {
       const logs = trial.lastWords();
@@ -70,8 +79,8 @@ export class TrialUnderTest {
 
   /** `trial up`: of a new trial, or of one that is down. */
   async up(): Promise<TrialReport> {
-    const { store, servers, drives, driveSize, addresses, processes } = this.#shape;
-    const options = { store, servers, drives, "drive-size": driveSize, addresses: addresses?.join(","), processes };
+    const { store, servers, drives, driveSize, addresses, processes, netns } = this.#shape;
+    const options = { store, servers, drives, "drive-size": driveSize, addresses: addresses?.join(","), processes, netns: netns?.join(",") };
     const given = Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]));
     this.#report = (await this.json("trial", "up", ...given, "--port-base", String(this.portBase))) as TrialReport;
     return this.#report;
@@ -114,6 +123,28 @@ export class TrialUnderTest {
     return (await this.json("cluster", "status")) as StatusAnswer;
   }
 
+  /** The status as one server's API tells it, without a command's start; null when it does not answer. */
+  async peek(server: string): Promise<StatusAnswer | null> {
+    const api = this.servers.find(({ name }) => name === server)?.api;
+    try {
+      const answer = await fetch(`${api}/api/v1/status`, { headers: { authorization: `Bearer ${this.report.token}` }, signal: AbortSignal.timeout(PEEK_WITHIN_MS) });
+      return answer.ok ? ((await answer.json()) as StatusAnswer) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Looks, every few milliseconds, until the status that one server tells is so. */
+  async seen(server: string, what: string, isSo: (status: StatusAnswer) => boolean): Promise<StatusAnswer> {
+    const deadlineMs = performance.now() + HEALTHY_WITHIN_MS;
+    for (let last: StatusAnswer | null = null; ; await Bun.sleep(PEEK_EVERY_MS)) {
+      const status = await this.peek(server);
+      if (status !== null && isSo(status)) return status;
+      last = status ?? last;
+      if (performance.now() > deadlineMs) throw new Error(`not ${what} in ${HEALTHY_WITHIN_MS / 1000} s: ${JSON.stringify(last)}\n${this.lastWords()}`);
+    }
+  }
+
   /** Waits until the health is `wanted` and its sentence says `what` too; returns the sentences that were seen until then. */
   async health(wanted: string, what = ""): Promise<string[]> {
     const deadlineMs = performance.now() + HEALTHY_WITHIN_MS;
@@ -139,6 +170,13 @@ export class TrialUnderTest {
         return [];
       }
     });
+  }
+
+  /** The process of one role of a server, "storage", "iscsi", "monitor", "management"; of its first drive. */
+  processOf(server: string, role: string): TrialProcess {
+    const found = this.processes().find(({ command }) => command.includes(`/${server}/`) && command.includes(` role ${role} `));
+    if (found === undefined) throw new Error(`${server} has no process of role ${role}`);
+    return found;
   }
 
   /** SIGKILL to all of it at once. What the kernel has not written yet survives that, unlike a power cut. */
@@ -167,13 +205,23 @@ export class TrialUnderTest {
     return found.slice(-25).map((line) => line.slice(0, 400)).join("\n");
   }
 
+  /** For whoever looks for the cause of a failure: with SCENARIO_LOGS the logs outlive the trial, in a folder of that directory. */
+  #keepLogs(): void {
+    const kept = process.env["SCENARIO_LOGS"];
+    if (kept === undefined || kept === "") return;
+    const copied = Bun.spawnSync(["sh", "-c", 'mkdir -p "$2" && cd "$1" && find . -path "*/log/*" -name "*.log*" -exec cp --parents -t "$2" {} +', "sh", this.directory, join(kept, basename(this.directory))]);
+    if (copied.exitCode !== 0) console.log(`# the logs of ${this.directory} could not be kept: ${copied.stderr.toString().trim()}`);
+  }
+
   /** Ends and removes it all. Never throws: it stands in `finally`. How a trial stops in order is a story of its own. */
   async wipe(): Promise<void> {
     this.killEverything();
+    this.#keepLogs();
     const { code, err } = await this.run("trial", "wipe").catch((error: unknown) => ({ code: -1, err: String(error) }));
     const left = this.processes();
     for (const { pid } of left) kill(pid);
     if (code !== 0 || left.length > 0) console.log(`# trial wipe ended with ${code}, ${left.length} processes left: ${err}`);
+    await this.#shape.release?.();
     await rm(this.directory, { recursive: true, force: true });
     made.delete(this);
   }
@@ -211,6 +259,11 @@ function onExit(trial: TrialUnderTest): void {
     }
   }
   made.add(trial);
+}
+
+function portBaseFor({ netns, addresses }: TrialShape): Promise<number> {
+  // Namespaces of the trial's own have all ports free.
+  return netns === undefined ? freePortBase(addresses ?? ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) : Promise.resolve(PORTS_FROM);
 }
 
 let lastBase = PORTS_FROM + (process.pid % TRIALS_MAX) * PORTS_OF_A_TRIAL;

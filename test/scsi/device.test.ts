@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { Arrival } from "../../src/base/arrival.ts";
 import { DeviceServer } from "../../src/scsi/device.ts";
 import { Nexus } from "../../src/scsi/nexus.ts";
 import { DEVICE_RESET_OCCURRED, REPORTED_LUNS_CHANGED, volumeFailure, type ScsiResult } from "../../src/scsi/sense.ts";
@@ -15,7 +16,7 @@ function setup(): { volume: MemoryVolume; run: (cdb: string, data?: Buffer, lun?
   const run = async (cdb: string, data: Buffer = Buffer.alloc(0), lun: number | null = 0): Promise<ScsiResult> => {
     const bytes = Buffer.alloc(16);
     Buffer.from(cdb.replaceAll(" ", ""), "hex").copy(bytes);
-    return device.execute(nexus, lun, bytes, data);
+    return device.execute(nexus, lun, bytes, data, new Arrival(0));
   };
   const sense = async (cdb: string, data?: Buffer, lun = 0): Promise<string> => {
     const result = await run(cdb, data, lun);
@@ -152,7 +153,7 @@ test("a host that has read the new list of LUNs is not told on every disk that t
   const device = new DeviceServer(() => [{ groupTag: 1 }]);
   const nexus = new Nexus({ groupTag: 1 }, new Map([[0, unit(volume)], [3, unit(volume, true)]]));
   const run = async (cdb: string, lun: number): Promise<string> => {
-    const { status, sense } = await device.execute(nexus, lun, Buffer.from(cdb.replaceAll(" ", "").padEnd(32, "0"), "hex"), Buffer.alloc(0));
+    const { status, sense } = await device.execute(nexus, lun, Buffer.from(cdb.replaceAll(" ", "").padEnd(32, "0"), "hex"), Buffer.alloc(0), new Arrival(0));
     return sense === null ? `${status}` : `${status} ${[2, 12, 13].map((at) => sense[at]!.toString(16)).join("/")}`;
   };
   nexus.attendAll(REPORTED_LUNS_CHANGED);

@@ -9,6 +9,7 @@ import type { Group } from "../../src/storage/group/group.ts";
 import type { LocalDrive } from "../../src/storage/drive/local-drive.ts";
 import { OpenError } from "../../src/storage/drive/identity.ts";
 import { openDrive } from "../../src/storage/drive/open.ts";
+import type { AskPort, ReadWord } from "../../src/storage/lone-survivor.ts";
 import { extentGroup, StorageNode } from "../../src/storage/node.ts";
 import type { ExtentKey } from "../../src/wire/entry.ts";
 import { Chance } from "./chance.ts";
@@ -27,14 +28,20 @@ const STOP_MS_MAX = 2000;
 export interface RunningDrive {
   readonly process: SimulatedProcess;
   readonly client: MemoryClient;
+  readonly store: ProcessStore;
   /** null until it is open. */
   drive: LocalDrive | null;
   node: StorageNode | null;
 }
 export interface SimulatedHost {
   readonly id: DriveId;
-  readonly server: string;
+  /** Changes when the drive is put into another server. */
+  server: string;
   readonly medium: DriveMedium;
+  /** Its process ended by drive-failed: no supervisor starts it again. */
+  failed: boolean;
+  /** Taken out of its server. */
+  away: boolean;
   running: RunningDrive | null;
   /** The last that was announced; 0 before the first. */
   instance: Instance;
@@ -56,6 +63,8 @@ export interface ClusterOptions {
   readonly groupCount?: number;
   /** Volume counters and their factors. */
   readonly volumes: Readonly<Record<number, 1 | 2>>;
+  /** Sizes of drives that are not huge, by name. */
+  readonly capacityBytes?: Readonly<Record<string, number>>;
   readonly drift?: boolean;
   /** Prints what happens. */
   readonly verbose?: boolean;
@@ -71,6 +80,7 @@ export interface Resident {
 /** A whole simulated cluster: real StorageNodes on simulated drives, network and store, all from one seed. */
 export class SimulatedCluster {
   readonly options: ClusterOptions;
+  readonly groupIds: readonly GroupId[];
   readonly time = new SimulatedTime();
   readonly chance: Chance;
   readonly network: SimulatedNetwork;
@@ -84,14 +94,18 @@ export class SimulatedCluster {
   readonly stopping = new Set<string>();
   readonly lines: string[] = [];
   readonly failures: string[] = [];
+  /** R24: what an administrator has said on a server. */
+  readonly words = new Map<string, ReturnType<ReadWord>>();
   fate: (transaction: Transaction, client: string) => TransactionFate = () => "normal";
   /** R14: the story makes the store go back; without that an alarm is a false one. */
   storeWentBack = false;
   readonly #bootMs = new Map<string, number>();
   #hash = 0n;
+  #drives = 0;
 
   constructor(options: ClusterOptions) {
     this.options = options;
+    this.groupIds = options.groups.map(({ factor, index }) => groupId(factor, index));
     this.chance = new Chance(options.seed, "cluster");
     this.network = new SimulatedNetwork(this.time, new Chance(options.seed, "network"));
     const store = new Chance(options.seed, "store");
@@ -102,13 +116,8 @@ export class SimulatedCluster {
     });
     this.admin = this.store.client("admin");
     this.network.delivered = (from, to, message) => this.#note(`${from.id} ${to} ${message.type} ${message.group} ${message.epoch}`);
-    let number = 0;
     for (const [name, server] of Object.entries(options.drives)) {
-      number += 1;
-      const id = number.toString(16).padStart(16, "0") as DriveId;
-      const medium = new DriveMedium();
-      medium.format(id, new Chance(options.seed, `format ${name}`));
-      this.hosts.set(name, { id, server, medium, running: null, instance: 0 as Instance, images: new Map(), starts: 0 });
+      this.addDrive(name, server);
       this.#bootMs.set(server, -UPTIME_MS - this.chance.between(0, 10_000));
     }
     this.#form();
@@ -135,6 +144,16 @@ export class SimulatedCluster {
     this.store.apply({ compares: [], puts: [{ key, value: JSON.stringify(value) }] });
   }
 
+  /** An empty drive with an id of its own. */
+  addDrive(name: string, server: string): SimulatedHost {
+    this.#drives += 1;
+    const id = this.#drives.toString(16).padStart(16, "0") as DriveId;
+    const medium = new DriveMedium();
+    medium.format(id, new Chance(this.options.seed, `format ${id}`), this.options.capacityBytes?.[name]);
+    const host: SimulatedHost = { id, server, medium, running: null, instance: 0 as Instance, images: new Map(), starts: 0, failed: false, away: false };
+    this.hosts.set(name, host);
+    return host;
+  }
   host(name: string): SimulatedHost {
     const host = this.hosts.get(name);
     if (!host) throw new Error(`there is no drive ${name}`);
@@ -161,9 +180,6 @@ export class SimulatedCluster {
     const tombstone = { id, name: `v${counter}`, factor: this.options.volumes[counter] ?? 1, lineage: id, deletedAtMs: this.time.nowMs() };
     this.store.apply({ compares: [], puts: [{ key: keys.tombstone(id), value: JSON.stringify(tombstone) }], deletes: [keys.volume(id)] });
   }
-  get groupIds(): GroupId[] {
-    return this.options.groups.map(({ factor, index }) => groupId(factor, index));
-  }
 
   // ---- processes ----
 
@@ -174,7 +190,7 @@ export class SimulatedCluster {
 
   start(name: string): void {
     const host = this.host(name);
-    if (host.running) return;
+    if (host.running || host.failed || host.away) return;
     const { id, server, medium } = host;
     host.starts += 1;
     const chance = new Chance(this.options.seed, `${name}.${host.starts}`);
@@ -183,7 +199,7 @@ export class SimulatedCluster {
     const client = this.store.client(name);
     const store = new ProcessStore(client, process);
     const map = new ClusterMap();
-    const running: RunningDrive = { process, client, drive: null, node: null };
+    const running: RunningDrive = { process, client, store, drive: null, node: null };
     host.running = running;
     this.note(`start ${name}`);
     const { files } = new SimulatedKernel(medium, this.time, process, new Chance(this.options.seed, `${name}.${host.starts} disk`));
@@ -208,7 +224,8 @@ export class SimulatedCluster {
       host.images = drive.images;
       this.note(`${name} has opened its drive, instance ${drive.instance}`);
       const record = { id, server: server as ServerName, address: server, port: 1, instance: drive.instance, capacityBytes: drive.space().capacityBytes };
-      const node = new StorageNode({ platform, store, map, drive, dialer: this.network.dialer(process, server, peerOf(id, drive.instance)), record });
+      const askPort: AskPort = (other) => this.network.askPort({ process, server }, other, { process: { name: this.nameOf(other) }, server: this.host(this.nameOf(other)).server });
+      const node = new StorageNode({ askPort, word: () => this.words.get(server) ?? null, platform, store, map, drive, dialer: this.network.dialer(process, server, peerOf(id, drive.instance)), record });
       running.node = node;
       this.network.listening.set(id, { process, server, instance: drive.instance, refuse: (hello) => node.refuse(hello), accept: (channel) => node.accept(channel) });
       await node.start();
@@ -233,11 +250,17 @@ export class SimulatedCluster {
   }
   /** `platform.fatal`: the process is gone at once; whatever of it still runs in this turn reaches nothing. */
   #fatal(name: string, running: RunningDrive, reason: FatalReason, detail: string): never {
-    if (this.host(name).running === running) this.kill(name);
-    this.fail(`${name}: fatal ${reason}: ${detail}`);
+    const host = this.host(name);
+    this.note(`${name} ends with ${reason}: ${detail}`);
+    if (host.running === running) this.kill(name);
+    if (reason !== "drive-failed" || !host.medium.hurt && host.medium.harms.size === 0) this.fail(`${name}: fatal ${reason}: ${detail}`);
+    host.failed = true;
+    // Its supervisor has reaped it (R18).
+    const { instance, id } = host;
+    if (running.drive) this.time.timer(this.chance.between(1, 300), () => this.publishDeath(name, instance, id));
+    throw new Error(`the process of ${name} has ended`);
   }
-  publishDeath(name: string, instance = this.host(name).instance): void {
-    const { id } = this.host(name);
+  publishDeath(name: string, instance = this.host(name).instance, id = this.host(name).id): void {
     const known = JSON.parse(this.store.find(keys.death(id))?.value ?? "{}") as { instance?: number };
     if ((known.instance ?? 0) >= instance) return;
     this.note(`${name}'s instance ${instance} is published dead`);
@@ -246,7 +269,7 @@ export class SimulatedCluster {
   /** SIGTERM, and the end soon after. */
   stop(name: string): void {
     const { running } = this.host(name);
-    if (!running) return;
+    if (!running || this.stopping.has(name)) return;
     this.note(`stop ${name}`);
     this.stopping.add(name);
     const end = (): void => void (this.host(name).running === running && this.kill(name));

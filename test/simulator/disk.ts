@@ -15,6 +15,9 @@ export class Inode {
   readonly pages = new Map<number, Buffer>();
   /** For pages that changed since the last sync: what the medium surely holds, null = nothing. These buffers never change. */
   readonly before = new Map<number, Buffer | null>();
+  /** Pages that are not as they were written, with what they should hold; until something is written there. */
+  readonly hurt = new Map<number, Buffer | null>();
+  readonly #unreadable = new Set<number>();
   size = 0;
   durableSize = 0;
   /** Who holds the flock. */
@@ -22,6 +25,7 @@ export class Inode {
 
   read(buffer: Uint8Array, offset: number, length: number, position: number): number {
     const count = Math.max(0, Math.min(length, this.size - position));
+    for (const page of this.#unreadable) if (page * PAGE_BYTES < position + count && (page + 1) * PAGE_BYTES > position) throw new FileError("EIO", `page ${page} cannot be read`);
     for (let at = 0; at < count; ) {
       const from = (position + at) % PAGE_BYTES;
       const piece = Math.min(PAGE_BYTES - from, count - at);
@@ -40,6 +44,7 @@ export class Inode {
       const from = (position + at) % PAGE_BYTES;
       const count = Math.min(PAGE_BYTES - from, bytes.length - at);
       const piece = bytes.subarray(at, at + count);
+      this.#written(page);
       const known = this.pages.get(page);
       if (!durable && !this.before.has(page)) this.before.set(page, known ?? null);
       else if (durable) this.before.delete(page);
@@ -56,6 +61,7 @@ export class Inode {
     if (durable) this.durableSize = Math.max(this.durableSize, this.size);
   }
   clear(page: number): void {
+    this.#written(page);
     if (!this.before.has(page)) this.before.set(page, this.pages.get(page) ?? null);
     this.pages.delete(page);
   }
@@ -67,8 +73,23 @@ export class Inode {
     this.before.clear();
     this.durableSize = this.size;
   }
-  get dirty(): boolean {
-    return this.before.size > 0 || this.size !== this.durableSize;
+  #written(page: number): void {
+    if (this.hurt.size === 0) return;
+    this.hurt.delete(page);
+    this.#unreadable.delete(page);
+  }
+  /** The page holds something else from now on; null: it cannot be read. */
+  hurtPage(page: number, content: Buffer | null): void {
+    if (!this.hurt.has(page)) this.hurt.set(page, this.pages.get(page) ?? null);
+    if (content) this.pages.set(page, content);
+    else this.#unreadable.add(page);
+  }
+  healPage(page: number): void {
+    const content = this.hurt.get(page);
+    if (content === undefined) return;
+    if (content) this.pages.set(page, content);
+    else this.pages.delete(page);
+    this.#written(page);
   }
 
   /** Of each page that was not synced the medium holds the old or the new content, or some sectors of each. */

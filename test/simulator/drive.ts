@@ -8,6 +8,7 @@ import type { Chance } from "./chance.ts";
 import { Disk } from "./disk.ts";
 import { DiskFiles, type Kernel, type Operation, type OperationKind } from "./files.ts";
 import type { SimulatedProcess } from "./process.ts";
+import type { Harm } from "./rot.ts";
 import type { SimulatedTime } from "./time.ts";
 
 /** Where each simulated drive lies on its own disk. */
@@ -30,8 +31,12 @@ export class DriveMedium {
   readonly tuning: { -readonly [K in keyof DriveTuning]: DriveTuning[K] } = { checkpointIntervalMs: 30_000, keeping: KEEPING };
   /** "syncs": what waits for the medium; the page cache still answers. */
   #hung: "no" | "syncs" | "all" = "no";
-  /** What becomes of an operation at its end: a code, and it fails with that. */
+  /** Asked at an operation's end: an error, and it fails with that. */
   fault: (operation: Operation<unknown>) => FileError | null = () => null;
+  /** True once something was done to it that may end its process with drive-failed. */
+  hurt = false;
+  /** Pages that rot, until something is written there. */
+  readonly harms = new Set<Harm>();
   /** Operations take this many times as long. */
   slowness = 1;
   readonly begun = new Set<Begun>();
@@ -67,10 +72,10 @@ export class DriveMedium {
   }
 
   /** Costs no time. */
-  format(driveId: DriveId, random: Chance): void {
+  format(driveId: DriveId, random: Chance, capacityBytes = CAPACITY_BYTES): void {
     const files = new DiskFiles(this.disk, { perform: async ({ apply }) => apply() });
     let done = false;
-    formatDrive({ files, random } as unknown as Platform, { directory: DIRECTORY, driveId, clusterId: CLUSTER_ID, incarnation: 1, capacityBytes: CAPACITY_BYTES, ...JOURNAL }).then(
+    formatDrive({ files, random } as unknown as Platform, { directory: DIRECTORY, driveId, clusterId: CLUSTER_ID, incarnation: 1, capacityBytes, ...JOURNAL }).then(
       () => (done = true),
       (error: Error) => console.error(error),
     );
@@ -108,7 +113,10 @@ export class SimulatedKernel implements Kernel {
           medium.begun.delete(begun);
           const error = medium.fault(operation);
           try {
-            if (error) throw error;
+            if (error) {
+              if (operation.kind !== "read") medium.hurt = true;
+              throw error;
+            }
             const result = operation.apply();
             this.#process.happen(() => resolve(result));
           } catch (failure) {

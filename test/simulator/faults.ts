@@ -1,28 +1,77 @@
-import type { TransactionFate } from "../../src/platform/store/memory.ts";
+import type { DriveId } from "../../src/base/ids.ts";
+import { keys } from "../../src/cluster/schema.ts";
+import type { MemoryClient, TransactionFate } from "../../src/platform/store/memory.ts";
 import type { Chance } from "./chance.ts";
-import type { SimulatedCluster } from "./cluster.ts";
+import { DiskFaults } from "./disk-faults.ts";
+import type { ProcessStore } from "./store.ts";
+import type { World } from "./world.ts";
+
+/** Of the kinds of faults so many take part in a story: some combinations show only when others keep still. */
+const KIND_SHARE = 0.65;
+
+interface Kind {
+  readonly name: string;
+  /** How often, against the others. */
+  readonly weight: number;
+  readonly happen: () => void;
+}
+/** What of a process faults can reach. */
+interface Reached {
+  readonly client: MemoryClient;
+  readonly store: ProcessStore;
+}
 
 /** Faults of every kind, by seed, until `stop`; `heal` ends all that lasts. */
 export class Faults {
-  readonly #cluster: SimulatedCluster;
+  readonly #world: World;
   readonly #chance: Chance;
   readonly #everyMs: number;
-  readonly #names: readonly string[];
+  readonly #drives: readonly string[];
   readonly #servers: readonly string[];
-  readonly #places: readonly string[];
-  readonly #wanted = new Map<number, readonly string[]>();
+  readonly #kinds: readonly Kind[];
+  readonly #fateful: boolean;
+  readonly #disks: DiskFaults;
   readonly counts: Record<string, number> = {};
   #stopped = false;
 
-  constructor(cluster: SimulatedCluster, chance: Chance, everyMs: number) {
-    this.#cluster = cluster;
+  constructor(world: World, chance: Chance, everyMs: number) {
+    this.#world = world;
     this.#chance = chance;
     this.#everyMs = everyMs;
-    this.#names = [...cluster.hosts.keys()];
-    this.#servers = [...new Set([...cluster.hosts.values()].map(({ server }) => server))];
-    // The gateways' server is cut off from others at times, and never fails itself.
-    this.#places = [...this.#servers, "g"];
-    cluster.fate = () => this.#storeFate(chance);
+    this.#drives = [...world.cluster.hosts.keys()];
+    this.#servers = [...new Set([...world.cluster.hosts.values()].map(({ server }) => server))];
+    const kinds = this.#all();
+    const chosen = kinds.filter(() => chance.happens(KIND_SHARE));
+    this.#kinds = chosen.length > 0 ? chosen : kinds;
+    this.#fateful = chance.happens(KIND_SHARE);
+    world.cluster.fate = () => this.#storeFate();
+    this.#disks = new DiskFaults(world.cluster, chance, (kind) => this.#count(kind));
+  }
+
+  #all(): Kind[] {
+    const { cluster } = this.#world;
+    const chance = this.#chance;
+    return [
+      { name: "kill", weight: 22, happen: () => this.#kill(chance.pick(this.#drives)) },
+      { name: "stop", weight: 3, happen: () => this.#stop(chance.pick(this.#drives)) },
+      { name: "power loss of all", weight: 4, happen: () => this.#powerLoss() },
+      { name: "power loss of a server", weight: 4, happen: () => this.#powerOff(chance.pick(this.#servers)) },
+      { name: "stall", weight: 14, happen: () => this.#stall(chance.pick(this.#drives)) },
+      { name: "connection cut", weight: 13, happen: () => this.#cut() },
+      { name: "partition of servers", weight: 8, happen: () => this.#partition(this.#servers) },
+      { name: "partition of processes", weight: 6, happen: () => this.#partition([...this.#servers, ...this.#drives, ...this.#world.portals.map(({ name }) => name)]) },
+      { name: "isolation", weight: 2, happen: () => this.#isolate(chance.pick(this.#servers)) },
+      { name: "cut off from the store", weight: 6, happen: () => this.#cutOff() },
+      { name: "watch lags", weight: 4, happen: () => this.#lag() },
+      { name: "store without quorum", weight: 3, happen: () => this.#noQuorum() },
+      { name: "disk hangs", weight: 5, happen: () => this.#hang(chance.pick(this.#drives)) },
+      { name: "disk fault", weight: 5, happen: () => this.#disks.strike(chance.pick(this.#drives)) },
+      { name: "plan changed", weight: 10, happen: () => this.#plan(chance.pick(cluster.groupIds)) },
+      { name: "portal killed", weight: 7, happen: () => this.#killPortal() },
+      { name: "portal stalled", weight: 7, happen: () => this.#stallPortal() },
+      { name: "monitor killed", weight: 2, happen: () => this.#killMonitor() },
+      { name: "monitor stalled", weight: 2, happen: () => this.#stallMonitor() },
+    ];
   }
 
   start(): void {
@@ -30,7 +79,7 @@ export class Faults {
   }
   #next(): void {
     const gapMs = this.#chance.happens(0.3) ? this.#chance.between(0, 300) : this.#chance.between(0, this.#everyMs * 2);
-    this.#cluster.time.timer(gapMs, () => {
+    this.#world.cluster.time.timer(gapMs, () => {
       if (this.#stopped) return;
       this.#one();
       this.#next();
@@ -40,138 +89,198 @@ export class Faults {
     this.#stopped = true;
   }
   heal(): void {
-    const cluster = this.#cluster;
+    const { cluster, portals, overseers } = this.#world;
     this.stop();
     cluster.note("heal");
     cluster.fate = () => "normal";
     cluster.store.setAvailable(true);
     cluster.network.unblockAll();
     for (const server of this.#servers) if (cluster.network.dark.has(server)) cluster.powerOn(server);
-    for (const [name, host] of cluster.hosts) {
-      host.running?.client.setReachable(true);
-      host.medium.unhang();
+    this.#disks.heal();
+    for (const reached of this.#reached()) restore(reached);
+    for (const name of cluster.hosts.keys()) {
       cluster.resume(name);
       if (cluster.stopping.has(name)) cluster.kill(name);
       cluster.start(name);
     }
-  }
-
-  #later(fromMs: number, toMs: number, run: () => void): void {
-    this.#cluster.time.timer(this.#chance.between(fromMs, toMs), () => this.#stopped || run());
+    for (const process of [...portals, ...overseers]) {
+      process.resume();
+      process.start();
+    }
   }
 
   #one(): void {
-    const cluster = this.#cluster;
-    const chance = this.#chance;
-    const name = chance.pick(this.#names);
-    const server = chance.pick(this.#servers);
-    const other = chance.pick(this.#servers);
-    const kind = chance.float();
-    if (kind < 0.22) this.#kill(name);
-    else if (kind < 0.25) {
-      this.#count("stop");
-      cluster.stop(name);
-      this.#later(60, 3000, () => this.#start(name));
-    }
-    else if (kind < 0.29) this.#powerLoss();
-    else if (kind < 0.33) this.#powerOff(server);
-    else if (kind < 0.47) {
-      this.#count("stall");
-      cluster.stall(name);
-      this.#later(100, chance.happens(0.5) ? 2500 : 10_000, () => cluster.resume(name));
-    } else if (kind < 0.6) this.#cut();
-    else if (kind < 0.72) this.#partition(chance.pick(this.#places), other);
-    else if (kind < 0.78) {
-      this.#count("cut off from the store");
-      const client = cluster.host(name).running?.client;
-      cluster.note(`${name} does not reach the store`);
-      client?.setReachable(false);
-      this.#later(200, 8000, () => client?.setReachable(true));
-    } else if (kind < 0.81) {
-      this.#count("store without quorum");
-      cluster.note("the store has no quorum");
-      cluster.store.setAvailable(false);
-      this.#later(200, 6000, () => cluster.store.setAvailable(true));
-    } else if (kind < 0.86) {
-      this.#count("disk hangs");
-      cluster.hang(name, chance.happens(0.5) ? "syncs" : "all");
-      this.#later(100, 4000, () => cluster.unhang(name));
-    } else this.#plan();
+    let at = this.#chance.between(0, this.#kinds.reduce((sum, { weight }) => sum + weight, 0));
+    const kind = this.#kinds.find(({ weight }) => (at -= weight) < 0) ?? (this.#kinds[0] as Kind);
+    this.#count(kind.name);
+    kind.happen();
   }
   #count(kind: string): void {
     this.counts[kind] = (this.counts[kind] ?? 0) + 1;
   }
+  #later(fromMs: number, toMs: number, run: () => void): void {
+    this.#world.cluster.time.timer(this.#chance.between(fromMs, toMs), () => this.#stopped || run());
+  }
+  /** Mostly short, at times long. */
+  #forAWhile(run: () => void): void {
+    this.#later(100, this.#chance.happens(0.5) ? 2500 : 10_000, run);
+  }
+
+  // ---- drives and servers ----
 
   #kill(name: string): void {
+    const { cluster } = this.#world;
     const published = this.#chance.happens(0.5);
-    const { running } = this.#cluster.host(name);
+    const { running, id } = cluster.host(name);
     if (!running) return;
     const instance = running.drive?.instance;
-    this.#count(published ? "kill, published" : "kill");
-    this.#cluster.kill(name);
+    cluster.kill(name);
     // The news may come when the next instance runs already.
-    if (published && instance !== undefined) this.#later(1, 300, () => this.#cluster.publishDeath(name, instance));
+    if (published && instance !== undefined) {
+      this.#count("death published");
+      this.#later(1, 300, () => cluster.publishDeath(name, instance, id));
+    }
     this.#later(20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#start(name));
   }
+  #stop(name: string): void {
+    this.#world.cluster.stop(name);
+    this.#later(60, 3000, () => this.#start(name));
+  }
   #start(name: string): void {
-    if (!this.#cluster.network.dark.has(this.#cluster.host(name).server)) this.#cluster.start(name);
+    const { cluster } = this.#world;
+    if (!cluster.network.dark.has(cluster.host(name).server)) cluster.start(name);
+  }
+  #stall(name: string): void {
+    const { cluster } = this.#world;
+    cluster.stall(name);
+    this.#forAWhile(() => cluster.resume(name));
+  }
+  #hang(name: string): void {
+    const { cluster } = this.#world;
+    cluster.hang(name, this.#chance.happens(0.5) ? "syncs" : "all");
+    this.#later(100, 4000, () => cluster.unhang(name));
   }
   #powerLoss(): void {
-    this.#count("power loss of all");
-    for (const server of this.#servers) this.#cluster.powerOff(server);
-    for (const server of this.#servers) this.#later(500, 4000, () => this.#cluster.powerOn(server, this.#chance.between(5, 20)));
+    for (const server of this.#servers) this.#world.cluster.powerOff(server);
+    for (const server of this.#servers) this.#later(500, 4000, () => this.#powerOn(server));
   }
   #powerOff(server: string): void {
-    this.#count("power loss of a server");
-    this.#cluster.powerOff(server);
-    this.#later(1000, 12_000, () => this.#cluster.powerOn(server, this.#chance.between(5, 20)));
+    this.#world.cluster.powerOff(server);
+    this.#later(1000, 12_000, () => this.#powerOn(server));
   }
+  #powerOn(server: string): void {
+    this.#world.cluster.powerOn(server, this.#chance.between(5, 20));
+  }
+
+  // ---- portals and monitors ----
+
+  #killPortal(): void {
+    const portal = this.#chance.pick(this.#world.portals);
+    const instance = portal.running?.instance;
+    const published = this.#chance.happens(0.5);
+    portal.kill();
+    if (published && instance !== undefined) this.#later(1, 1000, () => portal.publishDeath(instance));
+    this.#later(20, this.#chance.happens(0.5) ? 1000 : 9000, () => this.#startAgain(portal));
+  }
+  #stallPortal(): void {
+    const portal = this.#chance.pick(this.#world.portals);
+    portal.stall();
+    this.#forAWhile(() => portal.resume());
+  }
+  #killMonitor(): void {
+    const overseer = this.#chance.pick(this.#world.overseers);
+    overseer.kill();
+    this.#later(20, 5000, () => this.#startAgain(overseer));
+  }
+  #stallMonitor(): void {
+    const overseer = this.#chance.pick(this.#world.overseers);
+    overseer.stall();
+    this.#forAWhile(() => overseer.resume());
+  }
+  #startAgain(process: { readonly server: string; start(): void }): void {
+    if (!this.#world.cluster.network.dark.has(process.server)) process.start();
+  }
+
+  // ---- network ----
+
   #cut(): void {
-    const ends = [...this.#cluster.network.ends];
+    const { cluster } = this.#world;
+    const ends = [...cluster.network.ends];
     if (ends.length === 0) return;
-    this.#count("connection cut");
     const end = this.#chance.pick(ends);
-    this.#cluster.note(`cut ${end.self.id} - ${end.peer.id}`);
-    this.#cluster.network.cut(end);
+    cluster.note(`cut ${end.self.id} - ${end.peer.id}`);
+    cluster.network.cut(end);
   }
-  #partition(from: string, to: string): void {
-    const cluster = this.#cluster;
-    this.#count("partition");
-    if (from === to) {
-      cluster.isolate(from);
-      this.#later(100, 8000, () => cluster.network.unblockAll());
-      return;
-    }
+  /** Asymmetric more often than not. */
+  #partition(places: readonly string[]): void {
+    const { cluster } = this.#world;
+    const [from, to] = this.#chance.shuffled(places) as [string, string];
+    const both = this.#chance.happens(0.4);
     cluster.block(from, to);
-    if (this.#chance.happens(0.4)) cluster.block(to, from);
+    if (both) cluster.block(to, from);
     this.#later(100, 8000, () => {
       cluster.unblock(from, to);
-      cluster.unblock(to, from);
+      if (both) cluster.unblock(to, from);
     });
   }
+  #isolate(server: string): void {
+    const { cluster } = this.#world;
+    cluster.isolate(server);
+    this.#later(100, 8000, () => cluster.network.unblockAll());
+  }
+
+  // ---- store and plan ----
+
+  #reached(): Reached[] {
+    const { cluster, portals, overseers } = this.#world;
+    return [...[...cluster.hosts.values()], ...portals, ...overseers].flatMap(({ running }) => (running ? [running] : []));
+  }
+  #cutOff(): void {
+    const reached = this.#someone();
+    if (!reached) return;
+    this.#world.cluster.note(`${reached.client.name} does not reach the store`);
+    reached.client.setReachable(false);
+    this.#later(200, 8000, () => reached.client.setReachable(true));
+  }
+  #lag(): void {
+    const reached = this.#someone();
+    if (!reached) return;
+    this.#world.cluster.note(`what ${reached.client.name} sees of the store is late`);
+    reached.store.lag();
+    this.#later(200, 8000, () => reached.store.catchUp());
+  }
+  #someone(): Reached | null {
+    const all = this.#reached();
+    return all.length === 0 ? null : this.#chance.pick(all);
+  }
+  #noQuorum(): void {
+    const { cluster } = this.#world;
+    cluster.note("the store has no quorum");
+    cluster.store.setAvailable(false);
+    this.#later(200, 6000, () => cluster.store.setAvailable(true));
+  }
   /** The wanted drives of a group change: another primary, another drive. */
-  #plan(): void {
-    const cluster = this.#cluster;
-    const setup = this.#chance.pick(cluster.options.groups);
-    const index = cluster.options.groups.indexOf(setup);
-    const group = cluster.groupIds[index] as never;
-    const wanted = this.#wanted.get(index) ?? setup.wanted;
-    let next: string[];
-    if (this.#chance.happens(0.4)) next = this.#chance.shuffled(wanted);
-    else {
-      const servers = this.#chance.shuffled(this.#servers).slice(0, wanted.length);
-      next = servers.map((server) => this.#chance.pick([...cluster.hosts].filter(([, host]) => host.server === server).map(([name]) => name)));
-    }
-    this.#count("plan changed");
-    this.#wanted.set(index, next);
-    cluster.plan(group, next);
+  #plan(group: World["cluster"]["groupIds"][number]): void {
+    const { cluster } = this.#world;
+    const { wanted } = JSON.parse(cluster.store.find(keys.groupPlan(group))?.value ?? "null") as { wanted: DriveId[] };
+    const names = wanted.map((id) => cluster.nameOf(id));
+    if (this.#chance.happens(0.4)) return cluster.plan(group, this.#chance.shuffled(names));
+    // On different servers as far as there are any: a drive that was put elsewhere may leave one without.
+    const drives = this.#chance.shuffled(this.#drives);
+    const first = drives.filter((name, at) => drives.findIndex((other) => cluster.host(other).server === cluster.host(name).server) === at);
+    cluster.plan(group, [...first, ...drives.filter((name) => !first.includes(name))].slice(0, wanted.length));
   }
   /** What becomes of a change in the store: mostly nothing special. */
-  #storeFate(chance: Chance): TransactionFate {
-    const kind = chance.float();
+  #storeFate(): TransactionFate {
+    const kind = this.#fateful ? this.#chance.float() : 1;
     if (kind >= 0.07) return "normal";
     this.#count("store transaction lost, late or unanswered");
     if (kind < 0.02) return "lost";
-    return kind < 0.05 ? "unanswered" : { lateMs: chance.between(10, 6000) };
+    return kind < 0.05 ? "unanswered" : { lateMs: this.#chance.between(10, 6000) };
   }
+}
+
+function restore({ client, store }: Reached): void {
+  client.setReachable(true);
+  store.catchUp();
 }

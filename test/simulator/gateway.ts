@@ -6,6 +6,8 @@ import { groupOf } from "../../src/cluster/placement.ts";
 import { blockChecksum } from "../../src/platform/checksum.ts";
 import type { BlockRange, ExtentKey } from "../../src/wire/entry.ts";
 import type { Channel, CommandResult, Done, Message, ReadDone } from "../../src/wire/messages.ts";
+import { writeChecksums } from "../../src/volume/blocks.ts";
+import { ClockBound } from "../../src/volume/stamp.ts";
 import type { SimulatedCluster } from "./cluster.ts";
 import type { History } from "./history.ts";
 import type { SimulatedProcess } from "./process.ts";
@@ -25,12 +27,20 @@ interface Command {
   readonly group: GroupId;
   readonly operation: number;
   /** Made anew for each try: the tag and the oldest open operation change. */
-  readonly make: (tag: number) => Message;
+  readonly make: (tag: number, clock: ClockBound, instance: Instance) => Message;
   readonly done: (answer: Done | ReadDone) => void;
   sentTo: DriveId | null;
   sentInstance: number;
   tries: number;
   ended: boolean;
+}
+
+type MakeChange = (common: Omit<Extract<Message, { type: "unmap" }>, "type" | "range">) => Message;
+interface Way {
+  channel: Channel | null;
+  dialing: boolean;
+  clock: ClockBound;
+  clockOf: Instance;
 }
 
 /** A gateway in miniature: sends each command to the primary that the map names, again and again under the same operation id. */
@@ -40,7 +50,9 @@ export class SimulatedGateway {
   readonly process: SimulatedProcess;
   readonly instance: Instance;
   readonly #map = new ClusterMap();
-  readonly #channels = new Map<DriveId, { channel: Channel | null; dialing: boolean }>();
+  readonly #channels = new Map<DriveId, Way>();
+  /** Whether its hosts take BUSY for an answer; else they ask anew, as hosts do (R15). */
+  busyIsFinal = false;
   readonly #sent = new Map<number, Command>();
   readonly #open = new Set<Command>();
   readonly #server: string;
@@ -114,16 +126,38 @@ export class SimulatedGateway {
     });
   }
 
-  #modify(place: Place, value: number, done: (result: CommandResult) => void, make: (common: Omit<Extract<Message, { type: "unmap" }>, "type" | "range">) => Message): void {
+  /** Sectors of one block; `expected` and the result are values as `read` gives them. Done: null was written, else the offset of the first difference. */
+  compareAndWrite(place: Place, expected: number, done: (result: CommandResult, offset: number | undefined) => void = () => {}): number {
+    const { sector, sectors, extent } = place;
+    const key = keyAt(place);
+    const value = this.instance * 1_000_000 + (this.#value += 1);
+    const data = Buffer.alloc(2 * sectors * SECTOR_BYTES);
+    for (let i = 0; i < 2 * sectors; i += 1) {
+      const part = data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES);
+      if (i >= sectors || expected !== 0) stamp(part, i < sectors ? expected : value, extent, sector + (i % sectors));
+    }
+    const sums = [0, 1].flatMap((half) => [...writeChecksums(data.subarray(half * sectors * SECTOR_BYTES, (half + 1) * sectors * SECTOR_BYTES), key.lineage, extent, sector)]);
+    this.#modify(place, value, done, (common) => ({ ...common, type: "compare-and-write", key, firstSector: sector, sectorCount: sectors, checksums: Uint32Array.from(sums), data }));
+    return value;
+  }
+
+  #modify(place: Place, value: number, done: (result: CommandResult, offset?: number) => void, make: MakeChange): void {
     const group = this.#groupOf(keyAt(place));
-    const operation = (this.#operation += 1);
     const names = Array.from({ length: place.sectors }, (_, i) => `${place.volume}.${place.extent}.${place.sector + i}`);
     const acked = names.map((name) => this.#history?.write(name, value, this.#cluster.time.nowMs()));
-    const by = { gateway: this.instance, operation, stampInstance: 0 as Instance, stampMs: 0 };
-    this.#begin(group, operation, (tag) => make({ group, epoch: 0 as Epoch, tag, ...by, oldestOpen: this.#oldestOpen() }), ({ result }) => {
-      if (result === "done") for (const acknowledge of acked) acknowledge?.(this.#cluster.time.nowMs());
-      done(result);
-    });
+    const ask = (): void => {
+      const operation = (this.#operation += 1);
+      const receivedMs = this.process.nowMs();
+      const message = (tag: number, clock: ClockBound, stampInstance: Instance): Message =>
+        make({ group, epoch: 0 as Epoch, tag, gateway: this.instance, operation, stampInstance, stampMs: clock.at(receivedMs), oldestOpen: this.#oldestOpen() });
+      this.#begin(group, operation, message, (answer) => {
+        const { result } = answer;
+        if (result === "late" && !this.busyIsFinal) return ask();
+        if (result === "done") for (const acknowledge of acked) acknowledge?.(this.#cluster.time.nowMs());
+        done(result, answer.type === "done" ? answer.offset : undefined);
+      });
+    };
+    ask();
   }
   #oldestOpen(): number {
     let oldest = this.#operation;
@@ -147,12 +181,15 @@ export class SimulatedGateway {
     const config = this.#map.groups.get(command.group)?.config;
     const channel = config && this.#channel(config.primary);
     if (!channel) return void this.process.timer(AGAIN_MS, () => command.sentTo === null && this.#send(command));
+    const { clock } = this.#channels.get(config.primary) as Way;
+    // R15: no change leaves before the clock that stamps it is known.
+    if (command.operation !== 0 && !clock.known) return void this.process.timer(AGAIN_MS, () => command.sentTo === null && this.#send(command));
     const tag = (this.#tag += 1);
     command.sentTo = config.primary;
     command.sentInstance = channel.peer.instance;
     command.tries += 1;
     this.#sent.set(tag, command);
-    channel.send(command.make(tag));
+    channel.send(command.make(tag, clock, channel.peer.instance));
   }
   #again(command: Command): void {
     command.sentTo = null;
@@ -160,20 +197,28 @@ export class SimulatedGateway {
   }
   #channel(drive: DriveId): Channel | null {
     let way = this.#channels.get(drive);
-    if (!way) this.#channels.set(drive, (way = { channel: null, dialing: false }));
+    if (!way) this.#channels.set(drive, (way = { channel: null, dialing: false, clock: new ClockBound(), clockOf: 0 as Instance }));
     if (way.channel || way.dialing) return way.channel;
     const found = way;
     found.dialing = true;
     const self = { kind: "gateway" as const, id: String(this.instance), instance: this.instance };
     void this.#cluster.network
       .dialer(this.process, this.#server, self)
-      .dial({ driveId: drive, address: "", port: 1 }, (channel) => ({
-        message: (message) => this.#answered(message),
-        closed: () => {
-          if (found.channel === channel) found.channel = null;
-          for (const command of [...this.#open]) if (command.sentTo === drive) this.#again(command);
-        },
-      }))
+      .dial({ driveId: drive, address: "", port: 1 }, (channel) => {
+        if (found.clockOf !== channel.peer.instance) found.clock = new ClockBound();
+        found.clockOf = channel.peer.instance;
+        const { clock } = found;
+        return {
+          message: (message) => {
+            if ("clock" in message) clock.heard(message.clock, this.process.nowMs());
+            this.#answered(message);
+          },
+          closed: () => {
+            if (found.channel === channel) found.channel = null;
+            for (const command of [...this.#open]) if (command.sentTo === drive) this.#again(command);
+          },
+        };
+      })
       .then((channel) => {
         found.channel = channel;
         found.dialing = false;

@@ -30,6 +30,45 @@ interface Pending {
   readonly calledAt: number;
   readonly certain: boolean;
 }
+/** What has been called and is not over. What was never answered can be much, and is found by the value that it leaves. */
+class Open {
+  readonly all = new Map<number, Pending>();
+  readonly certain = new Map<number, Pending>();
+  readonly lostWrites = new Map<number, Pending[]>();
+  readonly lostSwaps = new Set<Pending>();
+  /** Number of the last call of somebody who saw the value. */
+  readonly lastSeenAt = new Map<number, number>();
+  unmaps = false;
+  miscompares = false;
+
+  /** The value is there once at most. */
+  once(value: number): boolean {
+    return value !== 0 || !this.unmaps;
+  }
+  add(pending: Pending): void {
+    const { operation, id, certain } = pending;
+    this.all.set(id, pending);
+    if (certain) this.certain.set(id, pending);
+    else if (operation.kind === "compare-and-write") this.lostSwaps.add(pending);
+    else {
+      const like = this.lostWrites.get(operation.value) ?? [];
+      like.push(pending);
+      // The one whose time is over first is used up first.
+      like.sort((a, b) => latest(a) - latest(b) || a.id - b.id);
+      this.lostWrites.set(operation.value, like);
+    }
+  }
+  remove(pending: Pending): void {
+    const { operation, id } = pending;
+    this.all.delete(id);
+    this.certain.delete(id);
+    this.lostSwaps.delete(pending);
+    const like = this.lostWrites.get(operation.value);
+    if (!like || pending.certain) return;
+    like.splice(like.indexOf(pending), 1);
+    if (like.length === 0) this.lostWrites.delete(operation.value);
+  }
+}
 interface State {
   readonly value: number;
   /** Number of the event at which a plain write last took effect: what was called before may have gone unseen just before it. */
@@ -39,51 +78,65 @@ interface State {
 }
 
 /** More states than any history of a correct register had; beyond it the checker says that it gives up rather than take for ever. */
-const STATES_MAX = 20_000;
+const STATES_MAX = 2000;
+
+/** Finite, so that two of them can be compared. */
+function latest({ operation }: Pending): number {
+  return Math.min(operation.latestMs ?? Infinity, Number.MAX_VALUE);
+}
 
 /** Null, or what is wrong. */
 export function checkRegister(operations: readonly Operation[]): string | null {
-  const seen = new Set<number>();
-  let miscompares = false;
-  for (const { kind, value, expected, miscompared } of operations) {
-    if (kind === "read") seen.add(value);
-    if (kind === "compare-and-write") seen.add(expected as number);
-    miscompares ||= miscompared === true;
+  /** When the last of those ended who may have seen the value. */
+  const seenUntilMs = new Map<number, number>();
+  let miscomparedUntilMs = -Infinity;
+  for (const { kind, value, expected, miscompared, toMs } of operations) {
+    if (kind === "write") continue;
+    const saw = kind === "read" ? value : (expected as number);
+    seenUntilMs.set(saw, Math.max(toMs, seenUntilMs.get(saw) ?? toMs));
+    if (miscompared) miscomparedUntilMs = Math.max(miscomparedUntilMs, toMs);
   }
+  const traceUntilMs = (value: number): number => Math.max(miscomparedUntilMs, seenUntilMs.get(value) ?? -Infinity);
   // What was not answered and never seen has left no trace: it makes no difference whether it happened.
-  const told = operations.filter(({ kind, value, toMs }) => toMs !== Infinity || (kind !== "read" && (miscompares || seen.has(value))));
+  const told = operations.filter(({ kind, value, fromMs, toMs }) => toMs !== Infinity || (kind !== "read" && traceUntilMs(value) >= fromMs));
   const events: { readonly atMs: number; readonly isCall: boolean; readonly id: number; readonly operation: Operation }[] = [];
   told.forEach((operation, id) => {
     events.push({ atMs: operation.fromMs, isCall: true, id, operation });
-    const endMs = operation.toMs === Infinity ? (operation.latestMs ?? Infinity) : operation.toMs;
+    const endMs = operation.toMs === Infinity ? Math.min(operation.latestMs ?? Infinity, traceUntilMs(operation.value)) : operation.toMs;
     if (endMs !== Infinity) events.push({ atMs: endMs, isCall: false, id, operation });
   });
   // At one instant calls come first and what is given up comes last: that allows more, and nobody can tell which it was.
   const rank = ({ isCall, operation }: (typeof events)[number]): number => (isCall ? 0 : operation.toMs === Infinity ? 2 : 1);
   events.sort((a, b) => a.atMs - b.atMs || rank(a) - rank(b) || a.id - b.id);
 
-  const pending = new Map<number, Pending>();
+  const pending = new Open();
+  pending.miscompares = miscomparedUntilMs > -Infinity;
+  for (const [number, { isCall, operation }] of events.entries()) {
+    if (operation.kind === "write" && operation.value === 0) pending.unmaps = true;
+    if (isCall && operation.toMs !== Infinity && operation.kind !== "write" && !operation.miscompared) pending.lastSeenAt.set(operation.kind === "read" ? operation.value : (operation.expected as number), number);
+  }
   let states: State[] = [{ value: 0, writtenAt: -1, done: new Set() }];
   for (const [number, { isCall, id, operation }] of events.entries()) {
     if (isCall) {
-      pending.set(id, { operation, id, calledAt: number, certain: operation.toMs !== Infinity });
-      states = distinct(states.map((state) => withObservers(state, pending)));
+      pending.add({ operation, id, calledAt: number, certain: operation.toMs !== Infinity });
+      states = states.map((state) => withObservers(state, pending));
       continue;
     }
-    const returning = pending.get(id) as Pending;
+    const returning = pending.all.get(id) as Pending;
     const before = states;
     const after = states.flatMap((state) => returned(state, returning, pending, number));
-    states = distinct(returning.certain ? after : [...states, ...after]);
-    pending.delete(id);
+    states = returning.certain ? after : [...states, ...after];
+    pending.remove(returning);
     if (states.length === 0) return explain(operation, before, told);
+    states = best(states.map((state) => left(state, id, pending)), pending);
     if (states.length > STATES_MAX) return `the checker gives up: more than ${STATES_MAX} states at ${operation.toMs.toFixed(1)}`;
-    states = distinct(states.map((state) => (state.done.has(id) ? { ...state, done: without(state.done, id) } : state)));
   }
   return null;
 }
 
 /** All states after which `returning` has taken effect. */
-function returned(from: State, returning: Pending, pending: ReadonlyMap<number, Pending>, number: number): State[] {
+function returned(from: State, returning: Pending, open: Open, number: number): State[] {
+  if (from.done.has(returning.id)) return [from];
   const found: State[] = [];
   const visited = new Set<string>();
   const walk = (state: State): void => {
@@ -91,11 +144,13 @@ function returned(from: State, returning: Pending, pending: ReadonlyMap<number, 
     if (visited.has(name)) return;
     visited.add(name);
     if (state.done.has(returning.id)) return void found.push(state);
-    // It took effect just before another write, and nobody saw it.
-    if (returning.operation.kind === "write" && returning.calledAt < state.writtenAt) found.push(state);
-    for (const next of pending.values()) {
-      if (state.done.has(next.id) || !(next === returning || wanted(next, state, pending))) continue;
-      const after = apply(state, next, pending, number);
+    if (mayHide(returning, state, open)) {
+      found.push(state);
+      // Nobody ever sees it: to leave it unseen rules nothing out.
+      if (!open.miscompares && !open.lastSeenAt.has(returning.operation.value)) return;
+    }
+    for (const next of candidates(state, returning, open)) {
+      const after = apply(state, next, open, number);
       if (after) walk(after);
     }
   };
@@ -103,32 +158,51 @@ function returned(from: State, returning: Pending, pending: ReadonlyMap<number, 
   return found;
 }
 
-/** Whether it may matter that this operation takes effect before the one that returns. */
-function wanted(next: Pending, state: State, pending: ReadonlyMap<number, Pending>): boolean {
-  const { kind, miscompared, value } = next.operation;
-  if (kind === "read" || miscompared) return false;
-  if (kind === "compare-and-write") return true;
-  for (const { operation, id } of pending.values()) {
-    if (state.done.has(id)) continue;
-    if (operation.kind === "read" && operation.value === value) return true;
-    if (operation.kind === "compare-and-write" && (operation.miscompared ? operation.expected !== value : operation.expected === value)) return true;
+/** Whether it can have taken effect just before another write, so that nobody saw it. */
+function mayHide({ operation, calledAt }: Pending, state: State, open: Open): boolean {
+  return operation.kind === "write" && calledAt < state.writtenAt && !(open.once(operation.value) && open.lastSeenAt.has(operation.value));
+}
+
+/** What may take effect next: the one that returns, and what others who are waiting may have seen before it. */
+function candidates(state: State, returning: Pending, open: Open): Set<Pending> {
+  const found = new Set<Pending>([returning, ...open.lostSwaps]);
+  const wanted = new Set<number>();
+  let others: number | null = null;
+  const look = ({ operation, id }: Pending): void => {
+    if (state.done.has(id)) return;
+    if (operation.kind === "read") wanted.add(operation.value);
+    else if (operation.miscompared) others = operation.expected as number;
+    else if (operation.kind === "compare-and-write") wanted.add(operation.expected as number);
+  };
+  for (const pending of open.certain.values()) look(pending);
+  for (const pending of open.lostSwaps) look(pending);
+  for (const pending of open.certain.values()) {
+    const { kind, value, miscompared } = pending.operation;
+    if (kind === "compare-and-write" ? !miscompared : kind === "write" && (others !== null || wanted.has(value))) found.add(pending);
   }
-  return false;
+  for (const value of others === null ? wanted : open.lostWrites.keys()) {
+    const first = open.lostWrites.get(value)?.find(({ id }) => !state.done.has(id));
+    if (first) found.add(first);
+  }
+  for (const pending of found) if (state.done.has(pending.id)) found.delete(pending);
+  return found;
 }
 
 /** The operation takes effect now; null when it cannot have. */
-function apply(state: State, next: Pending, pending: ReadonlyMap<number, Pending>, number: number): State | null {
+function apply(state: State, next: Pending, open: Open, number: number): State | null {
   const { kind, value, expected, miscompared } = next.operation;
   if (kind === "read" || miscompared) return null;
   if (kind === "compare-and-write" && state.value !== expected) return null;
+  // Somebody sees the old value later.
+  if (open.once(state.value) && (open.lastSeenAt.get(state.value) ?? -1) > number) return null;
   const done = new Set(state.done).add(next.id);
-  return withObservers({ value, writtenAt: kind === "write" ? number : state.writtenAt, done }, pending);
+  return withObservers({ value, writtenAt: kind === "write" ? number : state.writtenAt, done }, open);
 }
 
 /** A pending operation that changes nothing and fits the value that there is takes effect at once: that never rules anything out. */
-function withObservers(state: State, pending: ReadonlyMap<number, Pending>): State {
+function withObservers(state: State, open: Open): State {
   let done: Set<number> | null = null;
-  for (const { operation, id } of pending.values()) {
+  for (const { operation, id } of open.certain.values()) {
     if (state.done.has(id)) continue;
     const fits = operation.kind === "read" ? operation.value === state.value : operation.miscompared === true && operation.expected !== state.value;
     if (fits) (done ??= new Set(state.done)).add(id);
@@ -136,17 +210,39 @@ function withObservers(state: State, pending: ReadonlyMap<number, Pending>): Sta
   return done ? { ...state, done } : state;
 }
 
-function distinct(states: readonly State[]): State[] {
-  if (states.length < 2) return [...states];
-  return [...new Map(states.map((state) => [nameOf(state), state])).values()];
+/** The state without what is over, and nothing in it that can make no difference any more. */
+function left({ value, writtenAt, done }: State, id: number, open: Open): State {
+  let hidden = -1;
+  for (const { operation, calledAt, certain, id: other } of open.certain.values()) if (certain && operation.kind === "write" && calledAt < writtenAt && calledAt >= hidden && !done.has(other)) hidden = calledAt + 1;
+  if (!done.has(id)) return { value, writtenAt: hidden, done };
+  const rest = new Set(done);
+  rest.delete(id);
+  return { value, writtenAt: hidden, done: rest };
+}
+
+/** Without those from which nothing can come that cannot come from another, too. */
+function best(states: readonly State[], open: Open): State[] {
+  const kept: State[] = [];
+  for (const state of states) {
+    if (kept.some((other) => covers(other, state, open))) continue;
+    for (let i = kept.length - 1; i >= 0; i -= 1) if (covers(state, kept[i] as State, open)) kept.splice(i, 1);
+    kept.push(state);
+  }
+  return kept;
+}
+function covers(a: State, b: State, open: Open): boolean {
+  if (a.value !== b.value || a.writtenAt < b.writtenAt) return false;
+  // It has used up no more of what may happen or not, ...
+  for (const id of a.done) if (!b.done.has(id) && !observes(open.all.get(id))) return false;
+  // ... and answered as many who only look.
+  for (const id of b.done) if (!a.done.has(id) && open.all.get(id)?.certain !== false) return false;
+  return true;
+}
+function observes(pending: Pending | undefined): boolean {
+  return pending !== undefined && (pending.operation.kind === "read" || pending.operation.miscompared === true);
 }
 function nameOf({ value, writtenAt, done }: State): string {
   return `${value} ${writtenAt} ${done.size < 2 ? [...done][0] : [...done].sort((a, b) => a - b).join(",")}`;
-}
-function without(done: ReadonlySet<number>, id: number): ReadonlySet<number> {
-  const left = new Set(done);
-  left.delete(id);
-  return left;
 }
 
 function explain(operation: Operation, states: readonly State[], told: readonly Operation[]): string {

@@ -8,10 +8,16 @@ import type { SimulatedProcess } from "./process.ts";
 import type { SimulatedTime } from "./time.ts";
 
 const CONNECT_TIMEOUT_MS = 2000;
+/** A port that says nothing is given up on, by whoever asks for proof. */
+const PORT_TIMEOUT_MS = 800;
 const HELLO_TIMEOUT_MS = 5000;
 
 export interface Place {
   readonly process: SimulatedProcess;
+  readonly server: string;
+}
+interface Named {
+  readonly process: { readonly name: string };
   readonly server: string;
 }
 /** A process that takes calls. */
@@ -45,7 +51,7 @@ export class SimulatedNetwork {
     this.delayMs = () => (chance.happens(0.02) ? chance.between(5, 80) : chance.between(0.05, 1));
   }
 
-  isBlocked(from: Place, to: Place): boolean {
+  isBlocked(from: Named, to: Named): boolean {
     if (this.#blocked.size === 0 && this.dark.size === 0) return false;
     if (this.dark.has(from.server) || this.dark.has(to.server)) return true;
     const [sender, receiver] = [from.process.name, to.process.name];
@@ -68,6 +74,17 @@ export class SimulatedNetwork {
   }
   #released(): void {
     for (const end of this.ends) end.released();
+  }
+
+  /** R24: what the port of a drive that belongs to `to` answers to somebody at `from`. */
+  askPort(from: Place, drive: DriveId, to: Named): Promise<"refused" | "unknown"> {
+    return new Promise((resolve) => {
+      const answer = (delayMs: number, what: "refused" | "unknown"): void => void from.process.timer(delayMs, () => resolve(what));
+      this.time.timer(this.delayMs(), () => {
+        if (this.isBlocked(from, to) || this.isBlocked(to, from)) return answer(PORT_TIMEOUT_MS, "unknown");
+        answer(this.delayMs(), this.listening.get(drive)?.process.alive ? "unknown" : "refused");
+      });
+    });
   }
 
   dialer(process: SimulatedProcess, server: string, self: Peer): Dialer {

@@ -14,6 +14,7 @@ import { ProcessStore } from "./store.ts";
 export interface RunningPortal {
   readonly process: SimulatedProcess;
   readonly client: MemoryClient;
+  readonly store: ProcessStore;
   readonly gateway: Gateway;
   readonly instance: Instance;
   /** Registered in the store: serves from then on (R26). */
@@ -60,7 +61,7 @@ export class Portal {
     const platform = { clock: process, random: chance, log: cluster.log(this.name) } as unknown as Platform;
     const dialer = cluster.network.dialer(process, this.server, { kind: "gateway", id: String(instance), instance });
     const gateway = new Gateway(platform, map, dialer, instance);
-    const running: RunningPortal = { process, client, gateway, instance, ready: false };
+    const running: RunningPortal = { process, client, store, gateway, instance, ready: false };
     this.running = running;
     cluster.note(`start ${this.name}, instance ${instance}`);
     store.watch("", {
@@ -81,6 +82,9 @@ export class Portal {
     this.#open.clear();
     this.#openOf.clear();
     if (lost) for (const tell of open) tell();
+  }
+  powerLost(): void {
+    this.kill(false);
   }
   publishDeath(instance: Instance): void {
     this.#cluster.note(`${this.name}'s instance ${instance} is published dead`);

@@ -1,4 +1,4 @@
-import { BLOCK_BYTES, SECTOR_BYTES, SECTORS_PER_BLOCK } from "../../src/base/geometry.ts";
+import { SECTOR_BYTES, SECTORS_PER_BLOCK } from "../../src/base/geometry.ts";
 import { checkRegister, type Operation } from "./linear.ts";
 
 /** R15 (ii), A1: a command that a gateway received so long ago is not carried out after an acknowledgement of its block. */
@@ -153,4 +153,3 @@ export function valuesOf(data: Buffer, span: Span): number[] | null {
   }
   return values;
 }
-export const BLOCK = { bytes: BLOCK_BYTES, sectors: SECTORS_PER_BLOCK };

@@ -1,22 +1,20 @@
 import { keys } from "../../src/cluster/schema.ts";
-import { KEEPING } from "../../src/storage/drive/image.ts";
 import { Chance } from "./chance.ts";
-import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
+import type { SimulatedCluster } from "./cluster.ts";
 import { differences, strays } from "./contents.ts";
 import { Faults } from "./faults.ts";
-import { SimulatedGateway } from "./gateway.ts";
-import { History } from "./history.ts";
+import { readSpan, whole } from "./hosts.ts";
 import { shapeOf, type Shape } from "./shapes.ts";
-import { slots, Workload } from "./workload.ts";
+import { DOOMED, World } from "./world.ts";
 
 /** After the last fault has ended everything is whole again within this. */
 const HEAL_MS = 60_000;
+/** And every command is answered within this: longer than a gateway tries. */
+const ANSWERS_MS = 35_000;
 /** By then drives that a group has left have dropped its data. */
 const FORGET_MS = 16_000;
-/** A volume that is deleted in the midst of it. */
-const DOOMED = 3;
-/** Placement groups of the one pool. */
-const GROUPS = 4;
+/** A read at the end that was refused is tried again after this. */
+const AGAIN_MS = 200;
 
 export interface SeedOptions {
   readonly shape?: Shape;
@@ -36,66 +34,61 @@ export interface SeedResult {
 
 /** One random story: a cluster, hosts' reads and writes, faults; then healing, and everything checked. */
 export function runSeed(seed: number, { shape = shapeOf(seed), faultyMs = 60_000, verbose = false }: SeedOptions = {}): SeedResult {
-  const chance = new Chance(seed, "story");
-  const cluster = makeCluster(seed, chance, shape, verbose);
-  const history = new History();
-  const gateways = [1, 2].map((number) => new SimulatedGateway(cluster, "g", number, history));
-  const workload = new Workload(new Chance(seed, "workload"), gateways, slots(chance, [1, 2], 3, 14), chance.pick([30, 100, 200, 400]));
-  const doomed = new Workload(new Chance(seed, "doomed"), gateways, slots(chance, [DOOMED], 3, 4), 100);
-  doomed.start();
-  const faults = new Faults(cluster, new Chance(seed, "faults"), chance.pick([150, 500, 1500, 4000]));
+  const world = new World(seed, shape, verbose);
+  const { cluster, registers } = world;
+  const chance = new Chance(seed, "course");
+  const faults = new Faults(world, new Chance(seed, "faults"), chance.pick([150, 500, 1500, 4000]));
   try {
-    tell(cluster, workload, doomed, gateways, chance, faults, faultyMs);
+    tell(world, faults, chance, faultyMs);
   } catch (error) {
     if (cluster.failures.length === 0) cluster.failures.push(`${cluster.time.nowMs().toFixed(1)} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }
-  return { seed, failures: cluster.failures, fingerprint: cluster.fingerprint, operations: workload.done + doomed.done, faults: faults.counts, simulatedSeconds: cluster.time.nowMs() / 1000, lines: cluster.lines };
+  return { seed, failures: cluster.failures, fingerprint: cluster.fingerprint, operations: registers.answeredCount, faults: faults.counts, simulatedSeconds: cluster.time.nowMs() / 1000, lines: cluster.lines };
 }
 
-function makeCluster(seed: number, chance: Chance, { servers, copies }: Shape, verbose: boolean): SimulatedCluster {
-  const drives: Record<string, string> = {};
-  for (let server = 1; server <= servers; server += 1) drives[String.fromCharCode(96 + server)] = `s${server}`;
-  if (chance.happens(0.3)) drives[String.fromCharCode(97 + servers)] = `s${1 + chance.below(servers)}`;
-  const factor = (copies - 1) as 1 | 2;
-  const groups: GroupSetup[] = [];
-  for (let index = 0; index < GROUPS; index += 1) {
-    const places = chance.shuffled([...new Set(Object.values(drives))]).slice(0, copies);
-    groups.push({ factor, index, wanted: places.map((server) => chance.pick(Object.keys(drives).filter((name) => drives[name] === server))) });
-  }
-  const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: GROUPS, volumes: { 1: factor, 2: factor, [DOOMED]: factor }, drift: true, verbose });
-  const keeping = chance.pick([{ entries: 4, changes: 0, early: true }, { entries: 4, changes: 1000, early: true }, { entries: 20, changes: 6, early: true }, KEEPING]);
-  const checkpointIntervalMs = chance.pick([300, 1000, 5000, 30_000]);
-  for (const host of cluster.hosts.values()) Object.assign(host.medium.tuning, { keeping, checkpointIntervalMs });
-  return cluster;
-}
-
-function tell(cluster: SimulatedCluster, workload: Workload, doomed: Workload, gateways: readonly SimulatedGateway[], chance: Chance, faults: Faults, faultyMs: number): void {
+function tell(world: World, faults: Faults, chance: Chance, faultyMs: number): void {
+  const { cluster, portals, hosts, doomed, registers, shape } = world;
   const { time } = cluster;
-  cluster.startAll();
+  world.start();
   if (!time.until(() => cluster.groupIds.every((group) => cluster.serving(group).length === 1), 30_000)) cluster.fail("the groups do not begin to serve");
-  workload.start();
   faults.start();
-  time.timer(chance.between(0, faultyMs), () => {
-    // R21: first nobody serves it any more, then it is deleted.
-    doomed.stop();
-    const when = (): void => (doomed.running === 0 ? cluster.deleteVolume(DOOMED) : void time.timer(50, when));
-    when();
-  });
+  time.timer(chance.between(0, faultyMs), () => deleteWhenUnused(world));
   time.pass(faultyMs);
   faults.heal();
-  if (chance.happens(0.5)) workload.stop();
+  const stop = (): void => [...hosts, ...doomed].forEach((host) => host.stop());
+  if (chance.happens(0.5)) stop();
   if (!time.until(() => cluster.whole(), HEAL_MS)) cluster.fail(`not whole ${HEAL_MS / 1000} s after healing: ${state(cluster)}`);
-  workload.stop();
-  doomed.stop();
-  if (!time.until(() => gateways.every((gateway) => gateway.openCount === 0), 20_000)) cluster.fail(`commands are not answered: ${gateways.map((gateway) => gateway.openCount).join(", ")}`);
-  let read = false;
-  workload.readAll(() => (read = true));
-  if (!time.until(() => read, 20_000)) cluster.fail("not everything can be read");
+  stop();
+  const open = (): string[] => portals.filter(({ openCount }) => openCount > 0).map(({ name, openCount }) => `${openCount} through ${name}`);
+  if (!time.until(() => open().length === 0 && hosts.every((host) => host.running === 0), ANSWERS_MS)) cluster.fail(`commands are not answered: ${open().join(", ")}`);
+  readAll(world);
   time.pass(FORGET_MS);
-  if (workload.refused.size > 0) cluster.fail(`commands are refused: ${[...workload.refused].join(", ")}`);
-  if (doomed.refused.size > 0) cluster.fail(`commands on the volume to be deleted are refused: ${[...doomed.refused].join(", ")}`);
-  for (const group of cluster.groupIds) for (const difference of differences(cluster, group)) cluster.fail(difference);
+  for (const host of [...hosts, ...doomed]) if (host.refused.size > 0) cluster.fail(`commands of ${host.name} are refused: ${[...host.refused].join(", ")}`);
+  for (const group of cluster.groupIds) {
+    if (cluster.config(group).members.length !== shape.copies) cluster.fail(`group ${group} has ${cluster.config(group).members.length} copies`);
+    for (const difference of differences(cluster, group)) cluster.fail(difference);
+  }
   for (const name of cluster.hosts.keys()) for (const stray of strays(cluster, name)) cluster.fail(stray);
+  for (const wrong of registers.check()) cluster.fail(wrong);
+}
+
+/** R21: first nobody serves it any more, then it is deleted. */
+function deleteWhenUnused(world: World): void {
+  const { cluster, portals, doomed } = world;
+  for (const host of doomed) host.stop();
+  if (doomed.every((host) => host.running === 0) && portals.every((portal) => portal.openOf(DOOMED) === 0)) cluster.deleteVolume(DOOMED);
+  else cluster.time.timer(50, () => deleteWhenUnused(world));
+}
+
+/** Reads every slot through every portal. */
+function readAll({ cluster, portals, slots, registers }: World): void {
+  let left = slots.length * portals.length;
+  for (const slot of slots)
+    for (const portal of portals) {
+      const read = (): void => readSpan(cluster, registers, "the end", whole(slot), portal, ({ ok }) => (ok ? void (left -= 1) : void cluster.time.timer(AGAIN_MS, read)));
+      read();
+    }
+  if (!cluster.time.until(() => left === 0, ANSWERS_MS)) cluster.fail(`${left} of the last reads are not answered`);
 }
 
 function state(cluster: SimulatedCluster): string {

@@ -6,6 +6,8 @@ import type { SimulatedProcess } from "./process.ts";
 export class ProcessStore implements ClusterStore {
   readonly #client: MemoryClient;
   readonly #process: SimulatedProcess;
+  /** What watches have to tell, while they lag. */
+  #lagging: (() => void)[] | null = null;
   constructor(client: MemoryClient, process: SimulatedProcess) {
     this.#client = client;
     this.#process = process;
@@ -22,7 +24,8 @@ export class ProcessStore implements ClusterStore {
   }
   watch(prefix: string, events: WatchEvents): Watch {
     let closed = false;
-    const happen = (run: () => void): void => this.#process.happen(() => closed || run());
+    const tell = (run: () => void): void => this.#process.happen(() => closed || run());
+    const happen = (run: () => void): void => (this.#lagging ? void this.#lagging.push(() => tell(run)) : tell(run));
     const watch = this.#client.watch(prefix, {
       snapshot: (entries, origin) => happen(() => events.snapshot(entries, origin)),
       changed: (changes, origin) => happen(() => events.changed(changes, origin)),
@@ -40,6 +43,15 @@ export class ProcessStore implements ClusterStore {
     const { onLost } = lease;
     lease.onLost = (run) => onLost.call(lease, () => this.#process.happen(run));
     return lease;
+  }
+  /** From now on watches tell nothing, until `catchUp`; everything else is as ever. */
+  lag(): void {
+    this.#lagging ??= [];
+  }
+  catchUp(): void {
+    const late = this.#lagging ?? [];
+    this.#lagging = null;
+    for (const run of late) run();
   }
   async close(): Promise<void> {
     await this.#client.close();

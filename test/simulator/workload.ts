@@ -76,7 +76,8 @@ export class Workload {
   #ended(result: CommandResult): void {
     this.running -= 1;
     this.done += 1;
-    if (result !== "done") this.refused.add(result);
+    // R24: a lone survivor takes no writes; what came of an earlier try is not known.
+    if (result !== "done" && result !== "read-only") this.refused.add(result);
   }
   #later(gateway: SimulatedGateway, run: () => void): void {
     const chance = this.#chance;

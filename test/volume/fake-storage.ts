@@ -4,10 +4,10 @@ import { ClusterMap } from "../../src/cluster/map.ts";
 import { groupId, keys } from "../../src/cluster/schema.ts";
 import { blockChecksum } from "../../src/platform/checksum.ts";
 import type { Dialer } from "../../src/wire/dialer.ts";
-import type { Channel, ChannelEvents, CommandResult, Message, Peer, Read, Unmap, Write } from "../../src/wire/messages.ts";
+import type { Change, Channel, ChannelEvents, CommandResult, Message, Peer, Read, Unmap, Write } from "../../src/wire/messages.ts";
 import type { FakeClock } from "./fake-platform.ts";
 
-export type Command = Read | Write | Unmap;
+export type Command = Read | Change;
 export const GROUPS = 4;
 export const DRIVES = ["00000000000000d0", "00000000000000d1", "00000000000000d2"] as DriveId[];
 
@@ -31,13 +31,14 @@ export class FakeContent {
   }
 
   /** R16: a known operation is answered, not carried out again; results below oldestOpen are forgotten. */
-  modify(message: Write | Unmap): CommandResult {
+  modify(message: Change): CommandResult {
     const prefix = `${message.gateway}:`;
     if (message.oldestOpen > message.operation) throw new Error("oldestOpen is above the operation itself");
     for (const key of [...this.#results.keys()]) if (key.startsWith(prefix) && Number(key.slice(prefix.length)) < message.oldestOpen) this.#results.delete(key);
     const key = prefix + message.operation;
     const known = this.#results.get(key);
     if (known) return known;
+    if (message.type === "compare-and-write") throw new Error("this fake does not compare");
     if (message.type === "write" && !this.#write(message)) return "corrupt-frame";
     if (message.type === "unmap") {
       const { volume, extent, first, count } = message.range;
@@ -76,6 +77,8 @@ export class FakeDrive {
   readonly id: DriveId;
   instance: Instance;
   clockOffsetMs = 5_000;
+  /** As every drive does first of all (R15). */
+  tellsClock = true;
   up = true;
   readonly received: Command[] = [];
   behave: (command: Command) => Behaviour = () => "serve";
@@ -94,6 +97,7 @@ export class FakeDrive {
 
   accept(channel: Channel): ChannelEvents {
     this.channels.add(channel);
+    if (this.tellsClock) this.tellClock(channel);
     return {
       message: (message) => {
         const reply = this.#handle(message as Command);
@@ -101,6 +105,10 @@ export class FakeDrive {
       },
       closed: () => void this.channels.delete(channel),
     };
+  }
+
+  tellClock(channel: Channel): void {
+    channel.send({ type: "clock", group: 0 as GroupId, epoch: 0 as Epoch, tag: 0, clock: this.#nowMs() + this.clockOffsetMs });
   }
 
   dropChannels(): void {
@@ -116,7 +124,7 @@ export class FakeDrive {
     const common = { group, tag, epoch: 0 as Epoch, clock: this.#nowMs() + this.clockOffsetMs };
     if (behaviour !== "serve" && behaviour !== "swallow-reply" && behaviour !== "corrupt") {
       if (command.type === "read") return { ...common, type: "read-done", result: behaviour, checksums: new Uint32Array(0), data: Buffer.alloc(0) };
-      return { ...common, type: "done", result: behaviour };
+      return behaviour === "miscompare" ? { ...common, type: "done", result: behaviour, offset: 7 } : { ...common, type: "done", result: behaviour };
     }
     if (command.type === "read") {
       const { checksums, data } = this.#content.read(command);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { blockChecksum } from "../../src/platform/checksum.ts";
 import { verifyBlocks, writeChecksums } from "../../src/volume/blocks.ts";
-import { ArrivalClock, ClockBound } from "../../src/volume/stamp.ts";
+import { ArrivalClock } from "../../src/base/arrival.ts";
+import { ClockBound } from "../../src/volume/stamp.ts";
 import { TagTable } from "../../src/volume/tags.ts";
 import { seeded } from "./fake-platform.ts";
 import { pattern } from "./world.ts";
@@ -61,15 +62,17 @@ describe("R15: the bound on a primary's clock", () => {
     expect(bound.at(1900)).toBe(5000 + 900 * 0.99);
   });
 
-  test("an arrival after a stall counts from the last tick on time until the next one", () => {
-    const arrivals = new ArrivalClock(100, 0);
+  test("an arrival counts from before the last tick, so also from before a stall whatever runs first after it", () => {
+    const arrivals = new ArrivalClock(0);
+    arrivals.tick(50);
     arrivals.tick(100);
-    expect(arrivals.receivedMs(150)).toBe(150);
-    expect(arrivals.receivedMs(900)).toBe(100);
-    arrivals.tick(900);
-    expect(arrivals.receivedMs(901)).toBe(100);
-    arrivals.tick(1000);
-    expect(arrivals.receivedMs(1001)).toBe(1001);
+    expect(arrivals.receivedMs).toBe(50);
+    arrivals.tick(4900);
+    expect(arrivals.receivedMs).toBe(100);
+    expect(arrivals.unreadTooLong(4900)).toBe(true);
+    arrivals.tick(4950);
+    expect(arrivals.receivedMs).toBe(4900);
+    expect(arrivals.unreadTooLong(4950)).toBe(false);
   });
 });
 

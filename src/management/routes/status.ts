@@ -1,8 +1,10 @@
+import { alerts } from "../../cluster/alerts.ts";
 import { capacity } from "../../cluster/capacity.ts";
 import { driveIsUp, serverIsUp } from "../../cluster/health.ts";
 import type { ServerRecord } from "../../cluster/schema.ts";
 import type { HealthAnswer, StatusAnswer } from "../api.ts";
 import type { ApiApp, ApiContext } from "../app.ts";
+import { scrubAnswer } from "./scrub.ts";
 
 /** The one path that needs no token: it tells load balancers and watchdogs nothing but the state. */
 export const HEALTH_PATH = "/api/v1/health";
@@ -42,6 +44,8 @@ function statusAnswer(view: ApiContext["view"]): StatusAnswer {
     groups: { ...groups, ...states },
     capacity: capacity(map),
     store: { answering: view.storeAnswers, silentMs: view.silentMs },
+    alerts: alerts(map),
+    scrub: scrubAnswer(map),
     unreadable: [...map.invalid].map(([key, reason]) => ({ key, reason })),
   };
 }

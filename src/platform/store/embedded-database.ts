@@ -20,7 +20,7 @@ CREATE INDEX IF NOT EXISTS entryByLease ON entry (lease) WHERE lease IS NOT NULL
  * they are durable (WAL with synchronous=FULL: one fsync a commit). The database is locked for this process.
  */
 export class StoreDatabase {
-  readonly storeId: string;
+  storeId: string;
   /** Of the newest change, committed or not. */
   revision: number;
   #committedRevision: number;
@@ -47,6 +47,12 @@ export class StoreDatabase {
     this.storeId = state.storeId;
     this.revision = state.revision;
     this.#committedRevision = state.revision;
+  }
+
+  /** R14: an older database was put back: from now on this is another store, so that everybody notices. Durable. */
+  becomeAnother(storeId: string): void {
+    this.#database.query("UPDATE state SET storeId = ?").run(storeId);
+    this.storeId = storeId;
   }
 
   begin(): void {

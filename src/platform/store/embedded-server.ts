@@ -6,6 +6,7 @@ import type { Platform, Socket, SocketEvents } from "../platform.ts";
 import type { Change } from "../store.ts";
 import { LeaseTable } from "./embedded-leases.ts";
 import { StoreDatabase } from "./embedded-database.ts";
+import { RevisionMark } from "./embedded-mark.ts";
 import { encodeFrame, FrameReader, helloSchema, parts, requestSchema } from "./embedded-protocol.ts";
 import type { AnswerBody, Request } from "./embedded-protocol.ts";
 import { checkKey, checkLeaseTtl, checkPrefix, checkTransaction } from "./limits.ts";
@@ -53,7 +54,14 @@ export async function runEmbeddedStore(platform: Platform, options: EmbeddedStor
   const database = openDatabase(path, platform);
   // The database file's own name must survive a power loss before anything in it is called durable (A2).
   await platform.files.syncDirectory(options.directory);
-  const server = new EmbeddedServer(platform, database);
+  const mark = new RevisionMark(join(options.directory, "store.mark"), platform.clock, (error) => platform.log.error("The mark beside the store's database cannot be written", { error: error.message }));
+  if (mark.wentBack(database.revision)) {
+    const before = database.storeId;
+    database.becomeAnother(newStoreId(platform));
+    platform.log.error("The store's database is older than the one that was here before, or came without its mark: it counts as restored from a backup", { path, before, storeId: database.storeId, revision: database.revision });
+  }
+  mark.begin(database.revision);
+  const server = new EmbeddedServer(platform, database, mark);
   // Whoever holds the database's lock owns the socket's name, so one that is there is left from a process that has died.
   rmSync(options.socketPath, { force: true });
   const umask = process.umask(0o177);
@@ -78,15 +86,20 @@ export async function runEmbeddedStore(platform: Platform, options: EmbeddedStor
 
 function openDatabase(path: string, platform: Platform): StoreDatabase {
   try {
-    return new StoreDatabase(path, Buffer.from(platform.random.bytes(8)).toString("hex"));
+    return new StoreDatabase(path, newStoreId(platform));
   } catch (error) {
     throw new Error(`the cluster store's database ${path} cannot be opened: ${(error as Error).message}`, { cause: error });
   }
 }
 
+function newStoreId(platform: Platform): string {
+  return Buffer.from(platform.random.bytes(8)).toString("hex");
+}
+
 class EmbeddedServer {
   readonly #platform: Platform;
   readonly #database: StoreDatabase;
+  readonly #mark: RevisionMark;
   readonly #connections = new Set<Connection>();
   readonly #leases: LeaseTable;
   #queue: Waiting[] = [];
@@ -95,8 +108,9 @@ class EmbeddedServer {
   #scheduled = false;
   #closed = false;
 
-  constructor(platform: Platform, database: StoreDatabase) {
+  constructor(platform: Platform, database: StoreDatabase, mark: RevisionMark) {
     this.#platform = platform;
+    this.#mark = mark;
     this.#database = database;
     this.#leases = new LeaseTable(platform.clock, () => this.#schedule());
     this.#leases.load(database.leases());
@@ -135,6 +149,7 @@ class EmbeddedServer {
       connection.socket.end();
     }
     this.#database.close();
+    this.#mark.close();
   }
 
   #received(connection: Connection, chunk: Buffer): void {
@@ -183,6 +198,7 @@ class EmbeddedServer {
       // Requests first: a keepalive that came in time, but waited behind a slow commit, saves its lease.
       for (const id of this.#leases.takeDue()) this.#removeLease(id);
       this.#database.commit();
+      this.#mark.reached(this.#database.revision);
     } catch (error) {
       this.#failed(error as Error, batch);
     }

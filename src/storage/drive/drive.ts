@@ -41,7 +41,7 @@ export interface Drive {
   extents(): ExtentKey[];
   /** R9: copies the range's present content and the reason durably to parked/ before it is overwritten. */
   park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void>;
-  space(): { readonly capacityBytes: number; readonly usedBytes: number };
+  space(): DriveSpace;
   readonly memory: StoreMemory;
   /** R14: a higher revision of the same store was seen; durable within about five seconds, never waited for. */
   remember(revision: number): void;
@@ -49,6 +49,17 @@ export interface Drive {
   obeyStore(memory: StoreMemory): Promise<void>;
   /** Resolves after a last checkpoint; nothing may be appended any more. */
   close(): Promise<void>;
+}
+
+/** What an extent takes beside its blocks: two trailer slots, and the filesystem's inode, map and name. */
+export const EXTENT_OVERHEAD_BLOCKS = 6;
+export interface DriveSpace {
+  /** Nominal: what the drive offers for extents. */
+  readonly capacityBytes: number;
+  /** Blocks, with each extent's overhead, and what this process has parked; what was parked before shows in `freeBytes` alone. */
+  readonly usedBytes: number;
+  /** Of the capacity, or less when the filesystem has less. */
+  readonly freeBytes: number;
 }
 
 export type BlockRead =

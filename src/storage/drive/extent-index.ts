@@ -72,6 +72,8 @@ interface Layer {
 /** Which extents a drive holds, and how many blocks of each are allocated. */
 export class ExtentIndexTable {
   readonly #layers = new Map<string, Layer>();
+  /** Extents in all. */
+  size = 0;
 
   has(key: ExtentKey): boolean {
     const extents = this.#layers.get(layerName(key))?.extents;
@@ -91,13 +93,18 @@ export class ExtentIndexTable {
       layer = { volume: key.volume, lineage: key.lineage, layer: key.layer, extents: new LayerExtents() };
       this.#layers.set(name, layer);
     }
+    const before = layer.extents.size;
     layer.extents.put(key.extent, count);
+    this.size += layer.extents.size - before;
   }
   delete(key: ExtentKey): void {
     const name = layerName(key);
     const layer = this.#layers.get(name);
-    layer?.extents.delete(key.extent);
-    if (layer?.extents.size === 0) this.#layers.delete(name);
+    if (!layer) return;
+    const before = layer.extents.size;
+    layer.extents.delete(key.extent);
+    this.size += layer.extents.size - before;
+    if (layer.extents.size === 0) this.#layers.delete(name);
   }
   /** Allocated blocks of all extents; null while some are not known. */
   total(): number | null {

@@ -50,7 +50,9 @@ export class DriveIdentity {
       if (!found) throw new OpenError("drive-failed", `both copies of the superblock in ${directory} are damaged`);
       if (found.clusterId !== clusterId) throw new OpenError("configuration", `the drive in ${directory} belongs to another cluster (${found.clusterId})`);
       const identity = new DriveIdentity(platform, file, found, failed);
+      // Into both copies: if the one that says it rotted, the next process would take the same instance again.
       await identity.update({ instance: (found.instance + 1) as Instance });
+      await identity.update({});
       return identity;
     } catch (error) {
       await file.close();

@@ -43,6 +43,8 @@ export class ReplicaImage {
   /** Lost acknowledged data (journal damage, a log shorter than what was acknowledged): never a source. */
   damaged = false;
   readonly operations = new Map<Instance, Map<number, number>>();
+  /** R16: the gateway has no open operation below this. Not kept over a restart: what is older than that is late anyway (R15 i). */
+  readonly oldestOpen = new Map<Instance, number>();
   readonly purged = new Set<VolumeId>();
 
   constructor(group: GroupId) {
@@ -106,6 +108,7 @@ export class ReplicaImage {
   /** R16: a gateway that has been dead for long asks nothing again. */
   forgetGateway(gateway: Instance): void {
     this.operations.delete(gateway);
+    this.oldestOpen.delete(gateway);
   }
 
   /** Nothing of the group is held any more, but the highest epoch seen: an old primary must not find an open ear here (R3e). */
@@ -162,6 +165,9 @@ export class ReplicaImage {
   }
 
   #forgetOperations(gateway: Instance, oldestOpen: number): void {
+    // Entries of one gateway may come in another order than it asked: the floor only rises.
+    if (oldestOpen <= (this.oldestOpen.get(gateway) ?? 0)) return;
+    this.oldestOpen.set(gateway, oldestOpen);
     const results = this.operations.get(gateway);
     if (!results) return;
     for (const operation of results.keys()) if (operation < oldestOpen) results.delete(operation);

@@ -1,10 +1,10 @@
 import { assert } from "../../base/assert.ts";
-import { BLOCK_BYTES } from "../../base/geometry.ts";
 import type { DriveId, GroupId, Instance } from "../../base/ids.ts";
 import { FileError, type Platform, type Timer } from "../../platform/platform.ts";
 import type { BlockRange, EntryId, ExtentKey } from "../../wire/entry.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
-import type { BlockRead, Drive, ExtentSummary, StoreMemory } from "./drive.ts";
+import type { BlockRead, Drive, DriveSpace, ExtentSummary, StoreMemory } from "./drive.ts";
+import { SpaceBook } from "./drive-space.ts";
 import { DIRTY_EXTENTS_MAX, Extents } from "./extents.ts";
 import { ExtentCache } from "./extent-cache.ts";
 import { flushExtents } from "./flush.ts";
@@ -58,6 +58,7 @@ export class LocalDrive implements Drive {
   #requested = false;
   #timer: Timer | null = null;
   #parkedCount = 0;
+  readonly #space: SpaceBook;
   #closing = false;
   #dead = false;
 
@@ -67,6 +68,7 @@ export class LocalDrive implements Drive {
     this.#directory = directory;
     this.#identity = identity;
     this.#images = images;
+    this.#space = new SpaceBook(platform, directory);
     this.#extents = new Extents(new ExtentCache(platform, directory, identity.current.driveId), group, {
       progress: () => this.#progress(),
       failed: (error) => this.fail(error),
@@ -117,34 +119,41 @@ export class LocalDrive implements Drive {
   }
 
   read(range: BlockRange): Promise<BlockRead> {
-    return this.#extents.read(range);
+    return this.#orNever(this.#extents.read(range));
   }
   describe(key: ExtentKey): Promise<ExtentSummary | null> {
-    return this.#extents.describe(key);
+    return this.#orNever(this.#extents.describe(key));
   }
   extents(): ExtentKey[] {
     return this.#extents.keys();
   }
-  space(): { readonly capacityBytes: number; readonly usedBytes: number } {
-    return { capacityBytes: this.#identity.current.capacityBytes, usedBytes: this.#extents.usedBlocks * BLOCK_BYTES };
+  space(): DriveSpace {
+    return this.#space.now(this.#identity.current.capacityBytes, this.#extents.usedBlocks, this.#extents.cache.index.size);
   }
 
-  async park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void> {
+  park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void> {
+    return this.#orNever(this.#park(group, range, why, ids));
+  }
+  async #park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void> {
     const { data, checksums } = await this.#extents.readUnverified(range);
     this.#parkedCount += 1;
     const name = `${group}-${this.instance}-${this.#parkedCount}`;
-    try {
-      await writeParked(this.#platform, this.#directory, name, { group, range, why, ids, parkedAtMs: this.#platform.clock.wallMs(), checksums, data });
-    } catch (error) {
+    await writeParked(this.#platform, this.#directory, name, { group, range, why, ids, parkedAtMs: this.#platform.clock.wallMs(), checksums, data });
+    this.#space.parkedBytes += data.length;
+  }
+  /** A failure of the medium is no result: the process ends, and until then nobody hears of it. */
+  #orNever<T>(work: Promise<T>): Promise<T> {
+    return work.catch((error: unknown) => {
       this.fail(error);
-      throw error;
-    }
+      return new Promise<never>(() => undefined);
+    });
   }
 
   async close(): Promise<void> {
     assert(!this.#closing && this.#journal, "a drive is closed once");
     this.#closing = true;
     this.#timer?.cancel();
+    this.#space.stop();
     await this.#journal.drain();
     while (this.#checkpointing) await this.#checkpointing;
     await this.#checkpoint(true);
@@ -176,6 +185,7 @@ export class LocalDrive implements Drive {
       failed: (error) => this.fail(error),
     });
     this.#tick();
+    void this.#space.start(() => this.space().usedBytes);
   }
 
   /** A checkpoint from now; durable when it resolves. */
@@ -188,6 +198,7 @@ export class LocalDrive implements Drive {
     if (this.#dead) return;
     this.#dead = true;
     this.#timer?.cancel();
+    this.#space.stop();
     reportFailure(this.#platform, this.#directory, error);
   }
 

@@ -1,8 +1,8 @@
 import { SECTORS_PER_BLOCK } from "../../base/geometry.ts";
 import type { BlockRange } from "../../wire/entry.ts";
-import type { Channel, CommandResult, Read, Unmap, Write } from "../../wire/messages.ts";
+import type { Change, Channel, CommandResult, CompareAndWrite, Read, Write } from "../../wire/messages.ts";
 import type { BlockRead } from "../drive/drive.ts";
-import { mergeWrite, writeIntact } from "./merge.ts";
+import { compareAndMerge, mergeWrite, compareIntact, writeIntact } from "./merge.ts";
 import type { Serving } from "./serving.ts";
 
 /** R16: one operation of a gateway and everybody who waits for its answer. */
@@ -34,8 +34,8 @@ export class Commands {
     for (const read of [...this.#reads]) this.#endRead(read, "not-primary");
   }
 
-  take(channel: Channel, message: Read | Write | Unmap): void {
-    const volume = message.type === "write" ? message.key.volume : message.range.volume;
+  take(channel: Channel, message: Read | Change): void {
+    const volume = message.type === "write" || message.type === "compare-and-write" ? message.key.volume : message.range.volume;
     const known = this.#serving.purged(volume) ? "deleted" : this.#serving.host.volume(volume);
     const refusal: CommandResult | null = !this.#serving.open ? "not-primary" : known === "deleted" ? "deleted" : known === "unknown" ? "unknown-volume" : null;
     if (message.type === "read") return refusal ? this.#readDone(channel, message, refusal) : this.#read({ channel, message, repairs: 0 });
@@ -88,53 +88,124 @@ export class Commands {
     if (this.#reads.delete(read)) this.#readDone(read.channel, read.message, result, content);
   }
 
-  #modify(channel: Channel, message: Write | Unmap): void {
-    const key = `${message.gateway}.${message.operation}`;
+  /** R1, R16: what is known comes before any look at the age; what is forgotten must not run a second time. */
+  #modify(channel: Channel, message: Change): void {
+    const { gateway, operation: number } = message;
+    const key = `${gateway}.${number}`;
     const running = this.#operations.get(key);
     if (running) return void running.waiting.push({ channel, tag: message.tag });
-    if (this.#serving.replica.image?.operations.get(message.gateway)?.has(message.operation)) return this.#done(channel, message.tag, "done");
-    if (message.type === "write" && !writeIntact(message)) return this.#done(channel, message.tag, "corrupt-frame");
+    const image = this.#serving.replica.image;
+    if (image?.operations.get(gateway)?.has(number)) return this.#done(channel, message.tag, "done");
+    // The gateway itself has said that it waits for this no more: a duplicate that was on its way for long.
+    if (number < (image?.oldestOpen.get(gateway) ?? 0)) return this.#done(channel, message.tag, "late");
+    if (!intact(message)) return this.#done(channel, message.tag, "corrupt-frame");
+    // R24: what is new cannot be acknowledged for now. What is under way already waits for its members.
+    if (this.#serving.leases.loneForLong()) return this.#done(channel, message.tag, "read-only");
     const operation: Operation = { key, waiting: [{ channel, tag: message.tag }] };
     this.#operations.set(key, operation);
-    if (message.type === "unmap") return this.#admit(message.range, operation, (range) => this.#serving.assign("unmap", range, null, null, message, operation));
+    if (message.type === "unmap") return this.#admit(message.range, message, operation, () => this.#serving.assign("unmap", message.range, null, null, message, operation));
     const first = Math.floor(message.firstSector / SECTORS_PER_BLOCK);
-    const range: BlockRange = { ...message.key, first, count: message.checksums.length };
+    const count = Math.ceil((message.firstSector + message.sectorCount) / SECTORS_PER_BLOCK) - first;
+    const range: BlockRange = { ...message.key, first, count };
+    if (message.type === "compare-and-write") return this.#compareAndWrite(range, message, operation);
     const whole = message.firstSector % SECTORS_PER_BLOCK === 0 && message.sectorCount % SECTORS_PER_BLOCK === 0;
-    if (whole) return this.#admit(range, operation, (at) => this.#serving.assign("write", at, message.data, message.checksums, message, operation));
+    if (whole) return this.#writeWhole(range, message, operation);
     this.#mergeAndWrite(range, message, operation);
   }
 
-  #admit(range: BlockRange, operation: Operation, assign: (range: BlockRange) => void): void {
+  /** Why a change is not assigned now; asked when nothing is waited for any more. */
+  #refusal(range: BlockRange, message: Change): CommandResult | null {
+    if (!this.#serving.open) return "not-primary";
+    if (this.#serving.purged(range.volume)) return "deleted";
+    // R15: once, after all waiting; I6.
+    return this.#serving.late.isLate(range, message, this.#serving.host.clock.nowMs()) ? "late" : null;
+  }
+  #admit(range: BlockRange, message: Change, operation: Operation, assign: () => void): void {
     this.#serving.ranges.admitWrite(range, () => {
-      if (!this.#serving.open) return this.answer(operation, "not-primary");
-      if (this.#serving.purged(range.volume)) return this.answer(operation, "deleted");
-      assign(range);
+      const refusal = this.#refusal(range, message);
+      if (refusal) this.answer(operation, refusal);
+      else assign();
     });
+  }
+
+  #writeWhole(range: BlockRange, message: Write, operation: Operation): void {
+    this.#admit(range, message, operation, () => {
+      const allocates = this.#serving.allocation.quick(range);
+      if (allocates !== null) return this.#serving.assign("write", range, message.data, message.checksums, message, operation, allocates);
+      const again = (): void => this.#writeWhole(range, message, operation);
+      if (this.#serving.allocation.unknown) return this.#whenGranted(operation, again);
+      this.#serving.ranges.lock(range, (release) => void this.#assignExactly(range, message, message, operation, again).then(release));
+    });
+  }
+
+  /** R17: near the limit only what is newly allocated counts. The caller holds the range's lock. */
+  async #assignExactly(range: BlockRange, { data, checksums }: { readonly data: Buffer; readonly checksums: Uint32Array }, message: Change, operation: Operation, again: () => void): Promise<void> {
+    const allocates = this.#serving.allocation.quick(range) ?? (await this.#serving.allocation.exact(range));
+    const refusal = this.#refusal(range, message);
+    if (refusal) this.answer(operation, refusal);
+    else if (allocates === "full") this.answer(operation, "no-space");
+    else if (allocates === "wait") this.#whenGranted(operation, again);
+    else this.#serving.assign("write", range, data, checksums, message, operation, allocates);
+  }
+  #whenGranted(operation: Operation, again: () => void): void {
+    this.#serving.allocation.whenGranted(() => this.#operations.has(operation.key) && again());
   }
 
   /** Parts of 4 KiB blocks are merged under the range's lock; the entry carries whole blocks. */
   #mergeAndWrite(range: BlockRange, message: Write, operation: Operation): void {
     this.#serving.ranges.lock(range, (release) => {
-      void mergeWrite((at) => this.#serving.repair.read(at), range, message).then((merged) => {
-        if (merged === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && this.#mergeAndWrite(range, message, operation));
-        else if (!this.#serving.open) this.answer(operation, "not-primary");
-        else if (this.#serving.purged(range.volume)) this.answer(operation, "deleted");
-        else if (merged === "bad") this.answer(operation, "medium-error");
-        else this.#serving.assign("write", range, merged.data, merged.checksums, message, operation);
+      void mergeWrite((at) => this.#serving.repair.read(at), range, message).then(async (merged) => {
+        const again = (): void => this.#mergeAndWrite(range, message, operation);
+        if (merged === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && again());
+        else if (merged === "bad") this.answer(operation, this.#refusal(range, message) ?? "medium-error");
+        else await this.#assignExactly(range, merged, message, operation, again);
         release();
       });
     });
   }
 
-  answer(operation: Operation | null, result: CommandResult): void {
-    if (!operation) return;
-    this.#operations.delete(operation.key);
-    for (const { channel, tag } of operation.waiting) this.#done(channel, tag, result);
+  /**
+   * SBC-3 5.2: decided here alone, under the range's lock, so that it is atomic over all portals. The lock has waited for every
+   * overlapping write: what is compared is on all copies.
+   */
+  #compareAndWrite(range: BlockRange, message: CompareAndWrite, operation: Operation): void {
+    this.#serving.ranges.lock(range, (release) => {
+      void compareAndMerge((at) => this.#serving.repair.read(at), range, message).then(async (found) => {
+        const again = (): void => this.#compareAndWrite(range, message, operation);
+        const refusal = this.#refusal(range, message);
+        if (found === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && again());
+        else if (refusal) this.answer(operation, refusal);
+        else if (found === "bad") this.answer(operation, "medium-error");
+        else if ("offset" in found) this.#miscompare(operation, found.offset);
+        else await this.#assignExactly(range, found, message, operation, again);
+        release();
+      });
+    });
   }
-  #done(channel: Channel, tag: number, result: CommandResult): void {
-    this.#serving.host.send(channel, { type: "done", group: this.#serving.group, epoch: this.#serving.term.epoch, tag, result, clock: this.#serving.host.clock.nowMs() });
+
+  /** What it tells of the content is an answer to a read, and needs the leases of one (R2d). Not recorded: nothing changed (R16). */
+  #miscompare(operation: Operation, offset: number): void {
+    this.#serving.leases.run(
+      () => this.answer(operation, this.#serving.open ? "miscompare" : "not-primary", offset),
+      () => this.answer(operation, "not-primary"),
+    );
+  }
+
+  /** Once: what has been answered already is left alone. */
+  answer(operation: Operation | null, result: CommandResult, offset = 0): void {
+    if (!operation || this.#operations.get(operation.key) !== operation) return;
+    this.#operations.delete(operation.key);
+    for (const { channel, tag } of operation.waiting) this.#done(channel, tag, result, offset);
+  }
+  #done(channel: Channel, tag: number, result: CommandResult, offset = 0): void {
+    const more = result === "miscompare" ? { offset } : {};
+    this.#serving.host.send(channel, { type: "done", group: this.#serving.group, epoch: this.#serving.term.epoch, tag, result, clock: this.#serving.host.clock.nowMs(), ...more });
   }
   #readDone(channel: Channel, message: Read, result: CommandResult, { checksums, data } = NO_CONTENT): void {
     this.#serving.host.send(channel, { type: "read-done", group: this.#serving.group, epoch: this.#serving.term.epoch, tag: message.tag, result, clock: this.#serving.host.clock.nowMs(), checksums, data });
   }
+}
+
+function intact(message: Change): boolean {
+  return message.type === "unmap" || (message.type === "write" ? writeIntact(message) : compareIntact(message));
 }

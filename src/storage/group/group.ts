@@ -3,13 +3,13 @@ import type { DriveId, Epoch, GroupId } from "../../base/ids.ts";
 import { groupName, type GroupConfig, type WaitReason } from "../../cluster/schema.ts";
 import type { Log } from "../../platform/platform.ts";
 import { NO_ENTRY, type EntryId } from "../../wire/entry.ts";
-import type { Channel, Fence, Message, Read, Unmap, Write } from "../../wire/messages.ts";
+import type { Change, Channel, Fence, Message, Read } from "../../wire/messages.ts";
 import { Forgetting } from "./forget.ts";
 import type { GroupHost, StoredConfig } from "./host.ts";
+import { loneCommand } from "./lone.ts";
 import { everWritten, mayPropose } from "./propose.ts";
 import { enact } from "./plan.ts";
 import { Replica } from "./replica.ts";
-import { refuseCommand } from "./refuse.ts";
 import { Rounds } from "./rounds.ts";
 import { Serving } from "./serving.ts";
 import { MOVES, type GroupState } from "./states.ts";
@@ -146,6 +146,25 @@ export class Group {
     this.#fenceAll();
   }
 
+  /** R24: what asking the port of another member has shown. */
+  portAsked(drive: DriveId, refused: boolean, sentMs: number): void {
+    if (refused) this.#term?.portRefused(drive, sentMs, this.#state === "serving");
+    else this.#term?.portUnproved(drive);
+    this.#serving?.leasesRenewed();
+  }
+  memberTakenForLost(drive: DriveId): void {
+    this.#term?.takenForLost(drive);
+    this.#serving?.leasesRenewed();
+  }
+  /** Until when this replica has promised to propose nothing (R3b, R3d). */
+  get promiseUntilMs(): number {
+    return this.#promiseUntilMs;
+  }
+  /** R3d: a port that refused was not open yet, so what is promised is promised from when it is. */
+  promiseAnew(): void {
+    this.#promiseUntilMs = this.#host.clock.nowMs() + times.GRACE_MS;
+  }
+
   /** Journals the term's config, then fences everybody in it. */
   #fenceAll(): void {
     const term = this.#term as Term;
@@ -215,6 +234,7 @@ export class Group {
     assert(next.members.length > 0, "R4: the last member is never removed");
     this.#changing = true;
     term.pending = next;
+    term.pendingSinceMs = this.#host.clock.nowMs();
     this.#log.info("changing a group's configuration", { why, epoch: next.epoch, primary: next.primary, members: next.members, learners: next.learners });
     void this.#host.writeConfig(this.id, term.revision, next).then(({ won, current }) => {
       if (this.#term !== term) return;
@@ -367,9 +387,9 @@ export class Group {
     term.answered(drive, message);
   }
 
-  command(channel: Channel, message: Read | Write | Unmap): void {
+  command(channel: Channel, message: Read | Change): void {
     if (this.#state === "serving" && this.#serving) return this.#serving.command(channel, message);
-    refuseCommand(this.#host, channel, message, this.epoch);
+    loneCommand(this.#host, this.replica.image, channel, message, this.epoch);
   }
 
   #enter(state: GroupState): void {

@@ -4,7 +4,9 @@ import type { Clock, Log, Random } from "../../platform/platform.ts";
 import type { Channel, Message } from "../../wire/messages.ts";
 import type { ExtentKey } from "../../wire/entry.ts";
 import type { Drive } from "../drive/drive.ts";
+import type { Space } from "../space.ts";
 import type { Damage } from "./damage.ts";
+import type { Acknowledgements } from "./late.ts";
 
 /** What a group needs of the process that it lives in. All calls return at once; answers come as events or callbacks. */
 export interface GroupHost {
@@ -18,6 +20,10 @@ export interface GroupHost {
   readonly log: Log;
   /** R25: what was found bad, for the administrator. */
   readonly damage: Damage;
+  /** R15: what this process has acknowledged of late, in whatever group. */
+  readonly acknowledgements: Acknowledgements;
+  /** R17: credits granted and spent, of all groups. */
+  readonly space: Space;
   nextTag(): number;
   /** The channel that this process dialled to another drive, if it is up; asking makes the host dial. */
   channelTo(drive: DriveId): Channel | null;
@@ -29,6 +35,8 @@ export interface GroupHost {
   hint(group: GroupId): StoredConfig | null;
   plan(group: GroupId): GroupPlan | null;
   driveIsUp(drive: DriveId): boolean;
+  /** R24: whether all of these are taken for lost, without proof. */
+  takenForLost(drives: readonly DriveId[]): boolean;
   volume(id: VolumeId): "known" | "unknown" | "deleted";
   /** Volumes of the group's pool that were deleted. */
   tombstones(group: GroupId): readonly { id: VolumeId; lineage: VolumeId }[];

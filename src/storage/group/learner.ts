@@ -77,17 +77,20 @@ export class Learner {
   copy(channel: Channel, message: Copy): void {
     const { range, version, checksums, data, clean } = message;
     if (data.length > 0 && !copyIntact(range, checksums, data)) return channel.close("a copied block does not match its checksum");
+    const settle = this.#host.space.take(channel, message.allocates);
     const append = (): void => {
       // R9: only the last copy of a chunk makes it clean; a live entry that came before was skipped and is in the copies.
       if (clean.count > 0) this.#dirty?.clean({ ...range, ...clean });
       const settled = (): void => this.#settled(channel, message);
-      if (range.count === 0) return settled();
-      this.#append(range, version, checksums.length === 0 ? new Uint32Array(range.count) : checksums, data, settled);
+      if (range.count > 0) return this.#append(range, version, checksums.length === 0 ? new Uint32Array(range.count) : checksums, data, settled, settle);
+      settle();
+      settled();
     };
     if (this.#losing(range).length === 0) return append();
     this.#replica.hold(async (current) => {
       await this.#park(range);
       if (current()) append();
+      else settle();
     });
   }
 
@@ -109,8 +112,8 @@ export class Learner {
   #drop(key: ExtentKey): void {
     this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
   }
-  #append(range: BlockRange, version: EntryId | null, checksums: Uint32Array, data: Buffer, durable: (() => void) | null): void {
-    this.#host.drive.append({ type: "copy", group: this.#replica.group, range, version, checksums, data }, durable);
+  #append(range: BlockRange, version: EntryId | null, checksums: Uint32Array, data: Buffer, durable: (() => void) | null, applied: (() => void) | null = null): void {
+    this.#host.drive.append({ type: "copy", group: this.#replica.group, range, version, checksums, data }, durable, applied);
   }
 
   /** Own entries outside the group's history whose content in the range is about to be overwritten. */

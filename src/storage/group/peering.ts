@@ -124,7 +124,7 @@ export class Peering {
       if (blocks.mended.length > 0) this.#host.drive.append({ type: "copy", group: this.#replica.group, range, version, checksums, data });
       // R25: what was bad at the adopter, too, is written there anew.
       const to = this.#mended.has(range) ? members : others;
-      if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", range, version, checksums, data, clean: NO_CHUNKS })))) return false;
+      if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", allocates: 0, range, version, checksums, data, clean: NO_CHUNKS })))) return false;
     }
     return this.#all(others, (shared) => ({ ...shared, type: "adopt", common, entries: tail }));
   }

@@ -15,6 +15,8 @@ const COPYING_BYTES_MAX = 4 * 1024 * 1024;
 const COPYING_SPANS_MAX = 32;
 /** A range that could not be read is tried again after this. */
 const BAD_BLOCK_AGAIN_MS = 5000;
+/** R17: a copy for which the learner's drive has no room, likewise. */
+const NO_ROOM_AGAIN_MS = 500;
 /** Extents in one manifest: the group's writes wait while it is made. */
 const MANIFEST_EXTENTS = 16;
 
@@ -26,6 +28,8 @@ export class Recovery {
   readonly peer: PeerState;
   readonly #serving: Serving;
   readonly #add: () => boolean;
+  /** Spans for which the learner's drive had no room. */
+  readonly #withoutRoom: Span[] = [];
   #aborted = false;
   #caughtUp = false;
   readonly #toCopy = new ToCopy();
@@ -33,6 +37,7 @@ export class Recovery {
   #copying = 0;
   #copyingBytes = 0;
   copiedBytes = 0;
+  #hasTold = false;
   /** Full catch-up: all extents of the group in order, and how far manifests have come; null in a delta catch-up. */
   #extents: ExtentKey[] | null = null;
   #after: ExtentKey | null = null;
@@ -65,7 +70,8 @@ export class Recovery {
     const base = inLog && compareIds(committed, oldest) < 0 ? committed : oldest;
     const entries = [...image.log.after(base), ...uncommitted];
     if (common) {
-      const ours = entries.filter((entry) => compareIds(entry, common) > 0);
+      // All of it, wherever the log that is sent begins.
+      const ours = [...image.log.after(common), ...uncommitted];
       const theirs = [...tail.entries.filter((entry) => compareIds(entry, common) > 0), ...tail.diverged, ...tail.reconciling];
       for (const range of [...ours, ...theirs]) this.#toCopy.add(range);
       // What the log has let go of since the copy left.
@@ -83,12 +89,13 @@ export class Recovery {
   }
 
   abort(): void {
+    if (!this.#aborted) this.#told("bringing a learner into sync ended early");
     this.#aborted = true;
   }
 
   /** A write was assigned: the learner skips it where it is dirty, and a full catch-up must list the extents that it makes. */
   wrote(range: BlockRange): void {
-    this.#toCopy.wrote(range);
+    this.#toCopy.wrote(range, this.#serving.last);
     if (!this.#extents || range.count === 0) return;
     const { volume, lineage, layer, extent } = range;
     let low = 0;
@@ -105,7 +112,14 @@ export class Recovery {
   tick(): void {
     if (this.#aborted) return;
     if (!this.#caughtUp) return this.#pausedUntilMs > 0 ? this.#pump() : undefined;
-    if (compareIds(this.peer.acknowledged, this.#serving.committedNow()) >= 0) this.#add();
+    if (compareIds(this.peer.acknowledged, this.#serving.committedNow()) >= 0 && this.#add()) this.#told("the learner holds everything and becomes a member");
+  }
+
+  /** Once, however it ends. */
+  #told(message: string): void {
+    if (this.#hasTold) return;
+    this.#hasTold = true;
+    this.#serving.log.info(message, { drive: this.peer.drive, copiedBytes: this.copiedBytes });
   }
 
   #pump(): void {
@@ -113,7 +127,11 @@ export class Recovery {
     this.#pausedUntilMs = 0;
     while (this.#copying < COPYING_SPANS_MAX && this.#copyingBytes < COPYING_BYTES_MAX) {
       const span = this.#toCopy.take();
-      if (!span) break;
+      if (!span) {
+        if (this.#withoutRoom.length > 0) this.#pausedUntilMs = this.#serving.host.clock.nowMs() + NO_ROOM_AGAIN_MS;
+        for (const refused of this.#withoutRoom.splice(0)) this.#toCopy.giveBack(refused);
+        break;
+      }
       this.#copy(span);
     }
     if (!this.#toCopy.isEmpty || this.#copying > 0 || this.#manifestPending) return;
@@ -130,7 +148,7 @@ export class Recovery {
     ranges.lock(span, (release) => {
       if (this.#aborted) return release();
       const { ranges: wanted, held, bringsVersion } = this.#toCopy.wanted(span);
-      void Promise.all(wanted.map(async (range) => ({ range, read: await this.#serving.repair.read(range) }))).then((found) => {
+      void Promise.all(wanted.map(async (range) => ({ range, read: await this.#serving.repair.read(range) }))).then(async (found) => {
         if (this.#aborted) return release();
         const pieces: Piece[] = [];
         for (const { range, read } of found) {
@@ -146,18 +164,28 @@ export class Recovery {
           // The learner holds the same content under another version.
           if (bringsVersion && pieces.length === 0) pieces.push(pieceOf(range, read, 0, 1));
         }
-        this.#send(span, pieces, reservedBytes);
+        // R17: a learner is not filled beyond its limit. What frees something there may come first.
+        const charges = await this.#serving.allocation.forCopies(this.peer, pieces);
+        if (this.#aborted) return release();
+        if (charges) this.#send(span, pieces, charges, reservedBytes);
+        else {
+          this.#copying -= 1;
+          this.#copyingBytes -= reservedBytes;
+          this.#withoutRoom.push(span);
+          this.#pump();
+        }
         release();
       });
     });
   }
 
   /** The last copy of the span cleans its chunks; all of them are in the stream at once. */
-  #send(span: Span, pieces: readonly Piece[], reservedBytes: number): void {
+  #send(span: Span, pieces: readonly Piece[], charges: readonly number[], reservedBytes: number): void {
     const { host, term, last } = this.#serving;
     const { first, count } = span;
     const all = pieces.length > 0 ? pieces : [{ range: { ...span, count: 0 }, version: null, checksums: new Uint32Array(0), data: Buffer.alloc(0) }];
     const bytes = all.reduce((sum, { data }) => sum + data.length, 0);
+    const versions = all.map(({ version }) => this.#toCopy.version(span, version ?? last));
     this.#toCopy.copied(span, pieces.length);
     let left = all.length;
     const settled = (): void => {
@@ -169,10 +197,10 @@ export class Recovery {
       host.changed();
       this.#pump();
     };
-    for (const [index, { range, version, checksums, data }] of all.entries()) {
+    for (const [index, { range, checksums, data }] of all.entries()) {
       const clean = index === all.length - 1 ? { first, count } : { first: 0, count: 0 };
       // Where the primary has no such extent any more: only these blocks, since beside them a host may have begun it anew.
-      term.ask(this.peer, (shared) => ({ ...shared, type: "copy", range, version: version ?? last, checksums, data, clean }), settled);
+      term.ask(this.peer, (shared) => ({ ...shared, type: "copy", allocates: charges[index] ?? 0, range, version: versions[index] ?? last, checksums, data, clean }), settled);
     }
   }
 

@@ -7,6 +7,7 @@ import type { Adopt, CatchUp, CaughtUp, Channel, Copy, Fence, Fetch, Manifest, M
 import type { ReplicaImage } from "../drive/image.ts";
 import { entryIntact } from "./checked.ts";
 import type { GroupHost } from "./host.ts";
+import { inspect } from "./scrub.ts";
 import { lastOf, Learner } from "./learner.ts";
 import { Settling } from "./settling.ts";
 
@@ -138,6 +139,11 @@ export class Replica {
         return this.#adopt(channel, message);
       case "fetch":
         return this.#fetch(channel, message);
+      case "inspect": {
+        const { group, epoch, tag } = message;
+        const { drive, extentsOf, send } = this.#host;
+        return void inspect(extentsOf(this.#group), message, (key) => drive.describe(key)).then((extents) => send(channel, { type: "inspected", group, epoch, tag, extents }));
+      }
       case "park":
         return void this.#host.drive.park(this.#group, message.range, message.why, []).then(() => this.#settled(channel, message));
       default:
@@ -173,8 +179,11 @@ export class Replica {
   /** R1: gapless. Acknowledged when durable; applied in the order of the journal. */
   #replicate(channel: Channel, message: Replicate): void {
     const { entry } = message;
+    const settle = this.#host.space.take(channel, message.allocates);
+    const isNext = sameId(entry.previous, this.#appended);
+    if (!isNext || compareIds(entry, this.#appended) <= 0) settle();
     if (compareIds(entry, this.#appended) <= 0) return this.#acknowledge();
-    if (!sameId(entry.previous, this.#appended))
+    if (!isNext)
       return this.#host.send(channel, { type: "gap", group: this.#group, epoch: message.epoch, tag: 0, through: this.#appended });
     if (message.data && message.checksums && !entryIntact(entry, message.checksums, message.data)) return channel.close("a replicated block does not match its checksum");
     this.#appended = { epoch: entry.epoch, seq: entry.seq };
@@ -185,6 +194,7 @@ export class Replica {
       () => {
         if (generation === this.#generation) this.#acknowledge();
       },
+      settle,
     );
   }
 
@@ -196,7 +206,7 @@ export class Replica {
       this.#ackDue = false;
       const image = this.image;
       if (!this.#stream || !image) return;
-      this.#host.send(this.#stream, { type: "replicated", group: this.#group, epoch: image.epoch, tag: 0, through: image.log.last, credits: credits(this.#host) });
+      this.#host.send(this.#stream, { type: "replicated", group: this.#group, epoch: image.epoch, tag: 0, through: image.log.last, credits: this.#host.space.credits(this.#stream) });
     });
   }
 
@@ -258,10 +268,4 @@ export class Replica {
   #settled(channel: Channel, { group, epoch, tag }: Message): void {
     this.#host.send(channel, { type: "settled", group, epoch, tag });
   }
-}
-
-/** Blocks that this drive would still take; a hint that travels in every acknowledgement (R17). */
-export function credits(host: GroupHost): number {
-  const { capacityBytes, usedBytes } = host.drive.space();
-  return Math.max(0, Math.floor((capacityBytes * 0.95 - usedBytes) / BLOCK_BYTES));
 }

@@ -2,11 +2,13 @@ import { assert } from "../../base/assert.ts";
 import type { DriveId, GroupId, VolumeId } from "../../base/ids.ts";
 import type { Log } from "../../platform/platform.ts";
 import { compareIds, NO_ENTRY, sameId, showId, type BlockRange, type EntryHeader, type EntryId, type EntryKind } from "../../wire/entry.ts";
-import { BY_NOBODY, type Channel, type Gap, type Modifying, type Read, type Replicated, type Unmap, type Write } from "../../wire/messages.ts";
+import { BY_NOBODY, type Change, type Channel, type Gap, type Modifying, type Read, type Replicated } from "../../wire/messages.ts";
 import type { OperationResult } from "../drive/records.ts";
 import type { Group } from "./group.ts";
 import type { GroupHost } from "./host.ts";
+import { Allocation } from "./allocation.ts";
 import { Commands, type Operation } from "./commands.ts";
+import { LATE_MS, LateWrites } from "./late.ts";
 import { LeaseWaiters } from "./leases.ts";
 import { RangeTable } from "./ranges.ts";
 import { Recovery } from "./recovery.ts";
@@ -20,12 +22,16 @@ interface InFlight {
   readonly checksums: Uint32Array | null;
   readonly data: Buffer | null;
   readonly range: BlockRange | null;
+  /** R17. */
+  readonly allocates: number;
   readonly sentMs: number;
   durable: boolean;
   applied: boolean;
   committed: boolean;
   readonly operation: Operation | null;
 }
+/** A learner that fell out of the stream because its drive was full begins anew after this. */
+const FULL_LEARNER_AGAIN_MS = 5000;
 const NO_BLOCKS: BlockRange = { volume: 0 as VolumeId, lineage: 0 as VolumeId, layer: 0, extent: 0 as never, first: 0, count: 0 };
 
 /** A primary at work: R1, R2, R16, and the streams to members and learners. Lives for one term. */
@@ -37,10 +43,14 @@ export class Serving {
   readonly log: Log;
   readonly ranges = new RangeTable();
   readonly repair = new Repair(this);
+  readonly allocation = new Allocation(this);
   readonly #owner: Group;
   readonly #recoveries = new Map<DriveId, Recovery>();
+  /** R17: learners whose drives were full. */
+  readonly #stoppedUntilMs = new Map<DriveId, number>();
   readonly #purging = new Set<VolumeId>();
   readonly leases: LeaseWaiters;
+  readonly late: LateWrites;
   readonly #commands: Commands;
   /** Not yet on every required member, oldest first. */
   #uncommitted: InFlight[] = [];
@@ -60,6 +70,7 @@ export class Serving {
     this.#owner = owner;
     this.#last = replica.appended;
     this.leases = new LeaseWaiters(host.clock, term);
+    this.late = new LateWrites(host.instance, host.acknowledgements);
     this.#commands = new Commands(this);
   }
 
@@ -94,6 +105,7 @@ export class Serving {
 
   opened(): void {
     this.#open = true;
+    if (this.replica.image) this.late.began(this.replica.image.log, this.host.clock.nowMs());
     for (const peer of this.term.peers.values()) this.peerReady(peer);
     this.purgeDeleted();
   }
@@ -148,6 +160,7 @@ export class Serving {
   /** The configuration has changed and is durable here: learners begin anew, what waited for a removed member goes on. */
   epochChanged(): void {
     this.#advance();
+    this.allocation.wake();
   }
   /** R9: a catch-up is bound to its epoch. */
   abortRecoveries(): void {
@@ -158,6 +171,7 @@ export class Serving {
 
   #startRecovery(peer: PeerState): void {
     if (!this.#open || this.#recoveries.has(peer.drive)) return;
+    if (this.host.clock.nowMs() < (this.#stoppedUntilMs.get(peer.drive) ?? 0)) return;
     const recovery = new Recovery(this, peer, () => this.#add(peer));
     this.#recoveries.set(peer.drive, recovery);
     recovery.start();
@@ -177,10 +191,11 @@ export class Serving {
     if (peer.owedSinceMs !== Infinity) peer.owedSinceMs = this.host.clock.nowMs();
   }
 
-  #replicate(peer: PeerState, { entry, checksums, data }: InFlight): void {
+  #replicate(peer: PeerState, { entry, allocates, checksums, data }: InFlight): void {
     if (!peer.channel) return;
+    this.host.space.charge(peer.channel, allocates);
     const committed = this.replica.image?.committed ?? NO_ENTRY;
-    this.host.send(peer.channel, { type: "replicate", group: this.group, epoch: this.term.epoch, tag: 0, entry, committed: this.#committed(committed), checksums, data });
+    this.host.send(peer.channel, { type: "replicate", group: this.group, epoch: this.term.epoch, tag: 0, entry, committed: this.#committed(committed), allocates, checksums, data });
   }
 
   /** Newest id known to be on all members. */
@@ -199,6 +214,15 @@ export class Serving {
     peer.acknowledged = message.through;
     this.#noteOwed(peer);
     this.#advance();
+    this.allocation.wake();
+  }
+
+  /** R17: the learner's drive is full. Its catch-up ends here, and begins anew when there is room: the next fence asks what it holds. */
+  #stopLearner(peer: PeerState): void {
+    this.log.warn("a learner's drive has no room for what is written: its catch-up stops until there is; free space, or give the group another drive", { drive: peer.drive });
+    this.#stoppedUntilMs.set(peer.drive, this.host.clock.nowMs() + FULL_LEARNER_AGAIN_MS);
+    this.peerLost(peer);
+    this.term.lost(peer);
   }
 
   gap(peer: PeerState, message: Gap): void {
@@ -218,24 +242,31 @@ export class Serving {
   // ---- writes (R1) ----
 
   /** R1: a sequence number, then to every stream and to the own journal. */
-  assign(kind: EntryKind, range: BlockRange | null, data: Buffer | null, checksums: Uint32Array | null, by: Modifying, operation: Operation | null): void {
+  assign(kind: EntryKind, range: BlockRange | null, data: Buffer | null, checksums: Uint32Array | null, by: Modifying, operation: Operation | null, allocates = 0): void {
     const at = range ?? NO_BLOCKS;
+    // The clock moves on between the check and this: the limit with room to spare.
+    assert(by.gateway === 0 || (by.stampInstance === this.host.instance && this.host.clock.nowMs() - by.stampMs < 2 * LATE_MS), "I6: no write is applied that is older than the limit");
     const { gateway, operation: number, oldestOpen } = by;
     const { volume, lineage, layer, extent, first, count } = at;
     const entry: EntryHeader = { epoch: this.term.epoch, seq: this.#last.seq + 1, previous: this.#last, kind, result: 0, volume, lineage, layer, extent, first, count, gateway, operation: number, oldestOpen };
     assert(entry.epoch >= this.#last.epoch, "I1: entries' epochs only grow");
     this.#last = { epoch: entry.epoch, seq: entry.seq };
     this.replica.noteAppended(this.#last);
-    const inFlight: InFlight = { entry, checksums, data, range: count > 0 ? range : null, sentMs: this.host.clock.nowMs(), durable: false, applied: false, committed: false, operation };
+    const inFlight: InFlight = { entry, checksums, data, range: count > 0 ? range : null, allocates, sentMs: this.host.clock.nowMs(), durable: false, applied: false, committed: false, operation };
     this.#uncommitted.push(inFlight);
     this.#unappliedCount += 1;
     if (inFlight.range) this.ranges.startWrite(inFlight.range);
     for (const recovery of this.#recoveries.values()) recovery.wrote(at);
     for (const peer of this.term.peers.values()) {
       if (!peer.streaming) continue;
+      if (allocates > 0 && this.host.space.roomAt(peer.channel, allocates) !== "room" && !this.term.required().includes(peer)) {
+        this.#stopLearner(peer);
+        continue;
+      }
       this.#replicate(peer, inFlight);
       if (peer.owedSinceMs === Infinity) peer.owedSinceMs = inFlight.sentMs;
     }
+    const settle = this.host.space.use(allocates);
     this.host.drive.append(
       { type: "entry", group: this.group, entry, checksums, data, skip: null },
       () => {
@@ -244,6 +275,7 @@ export class Serving {
       },
       () => {
         inFlight.applied = true;
+        settle();
         this.#unappliedCount -= 1;
         this.#finish(inFlight);
       },
@@ -261,8 +293,10 @@ export class Serving {
       done += 1;
     }
     if (done > 0) {
+      const nowMs = this.host.clock.nowMs();
       for (const inFlight of this.#uncommitted.splice(0, done)) {
         inFlight.committed = true;
+        if (inFlight.range && inFlight.entry.gateway !== 0) this.late.acknowledged(inFlight.range, nowMs);
         this.#commands.answer(inFlight.operation, "done");
         this.#finish(inFlight);
       }
@@ -309,12 +343,14 @@ export class Serving {
     this.abortRecoveries();
     this.#commands.end();
     this.repair.end();
+    this.allocation.wake();
     this.leases.refuseAll();
   }
 
   tick(): void {
     this.leases.expire();
     this.repair.tick();
+    this.allocation.wake();
     for (const recovery of this.#recoveries.values()) recovery.tick();
     for (const peer of this.term.peers.values()) this.peerReady(peer);
   }
@@ -327,7 +363,7 @@ export class Serving {
     this.leases.renewed();
   }
 
-  command(channel: Channel, message: Read | Write | Unmap): void {
+  command(channel: Channel, message: Read | Change): void {
     this.#commands.take(channel, message);
   }
 

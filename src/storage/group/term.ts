@@ -3,6 +3,7 @@ import type { GroupConfig } from "../../cluster/schema.ts";
 import { NO_ENTRY, type EntryId } from "../../wire/entry.ts";
 import type { Channel, Message, Tail } from "../../wire/messages.ts";
 import type { GroupHost } from "./host.ts";
+import { downUntil, PROOF_MS } from "./lone.ts";
 
 /** What a primary knows of another replica; forgotten with the term. */
 export interface PeerState {
@@ -17,6 +18,10 @@ export interface PeerState {
   streaming: boolean;
   /** R3a: reads may be answered until then, as far as this replica is concerned. */
   leaseUntilMs: number;
+  /** R24: it is proved to be down until then. */
+  downUntilMs: number;
+  /** R24: it is taken for lost without proof until then; never a link in the chain of a proof. */
+  takenUntilMs: number;
   /** Sending time of the newest beacon it confirmed, or when the fence to it was first due (R4). */
   heardMs: number;
   /** When the fence of this epoch was last sent. */
@@ -35,6 +40,8 @@ export class Term {
   readonly peers = new Map<DriveId, PeerState>();
   /** R8, R11c: another configuration that may already be current. */
   pending: GroupConfig | null = null;
+  /** Since when `pending` waits to be settled. */
+  pendingSinceMs = 0;
   /** Who answers what: by tag. */
   readonly #expected = new Map<number, { peer: DriveId; answer: (message: Message) => void }>();
   readonly #group: GroupId;
@@ -73,6 +80,8 @@ export class Term {
         acknowledged: known?.acknowledged ?? NO_ENTRY,
         streaming: false,
         leaseUntilMs: 0,
+        downUntilMs: 0,
+        takenUntilMs: 0,
         heardMs: this.#host.clock.nowMs(),
         owedSinceMs: Infinity,
         fencedMs: 0,
@@ -116,6 +125,23 @@ export class Term {
     peer.heardMs = Math.max(peer.heardMs, sentMs);
     peer.leaseUntilMs = Math.max(peer.leaseUntilMs, leaseUntilMs);
     return true;
+  }
+
+  /** R24: the port of a member refused. `serving`: this replica serves as primary. */
+  portRefused(drive: DriveId, sentMs: number, serving: boolean): void {
+    const peer = this.peers.get(drive);
+    if (!peer) return;
+    const nowMs = this.#host.clock.nowMs();
+    peer.downUntilMs = downUntil({ untilMs: peer.downUntilMs }, { sentMs, nowMs, promised: serving && peer.leaseUntilMs > nowMs });
+  }
+  takenForLost(drive: DriveId): void {
+    const peer = this.peers.get(drive);
+    if (peer) peer.takenUntilMs = this.#host.clock.nowMs() + PROOF_MS;
+  }
+  /** R24: something answers at a member's port, or it is not known whether. */
+  portUnproved(drive: DriveId): void {
+    const peer = this.peers.get(drive);
+    if (peer) peer.downUntilMs = 0;
   }
 
   /** Silence up to now was this process's own fault: it counts from `fromMs` at the earliest. */

@@ -1,5 +1,5 @@
 import { BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT, CHUNKS_PER_EXTENT, PIECE_BLOCKS_MAX } from "../../base/geometry.ts";
-import type { BlockRange, ExtentKey } from "../../wire/entry.ts";
+import { laterId, NO_ENTRY, type BlockRange, type EntryId, type ExtentKey } from "../../wire/entry.ts";
 
 /** Runs of blocks in one span: each is a read and a record at the learner, all under one lock that hosts' writes wait for. */
 const RUNS_MAX = 16;
@@ -19,6 +19,8 @@ interface Extent {
   readonly held: BigUint64Array | null;
   /** A copy has brought the extent's version to the learner. */
   versioned: boolean;
+  /** Newest live write: a copy that was read before must not set the learner's version back. */
+  newest: EntryId;
 }
 
 /**
@@ -51,14 +53,15 @@ export class ToCopy {
   differs(key: ExtentKey, held: BigUint64Array | null): void {
     const { volume, lineage, layer, extent } = key;
     const blocks = held ? null : new Uint8Array(BLOCKS_PER_EXTENT).fill(1);
-    this.#extents.set(nameOf(key), { key: { volume, lineage, layer, extent }, dirty: new Uint8Array(CHUNKS_PER_EXTENT).fill(1), taken: new Uint8Array(CHUNKS_PER_EXTENT), blocks, held, versioned: false });
+    this.#extents.set(nameOf(key), { key: { volume, lineage, layer, extent }, dirty: new Uint8Array(CHUNKS_PER_EXTENT).fill(1), taken: new Uint8Array(CHUNKS_PER_EXTENT), blocks, held, versioned: false, newest: NO_ENTRY });
     this.#blocks += BLOCKS_PER_EXTENT;
   }
 
   /** A live write: the learner does not apply it in chunks that are dirty there. */
-  wrote(range: BlockRange): void {
+  wrote(range: BlockRange, id: EntryId): void {
     const extent = range.count > 0 ? this.#extents.get(nameOf(range)) : undefined;
     if (!extent) return;
+    extent.newest = id;
     for (let block = range.first; block < range.first + range.count; block += 1) if (extent.dirty[chunkOf(block)]) this.#mark(extent, block);
   }
 
@@ -99,6 +102,11 @@ export class ToCopy {
     return { ranges: runs(extent, span), held: extent.held, bringsVersion: !extent.versioned && left === span.count };
   }
 
+  /** The version that a copy brings which was read under `version`. */
+  version(span: Span, version: EntryId): EntryId {
+    return laterId(version, this.#extents.get(nameOf(span))?.newest ?? NO_ENTRY);
+  }
+
   /** The copies of the span are in the stream: what is assigned from now on the learner applies there. */
   copied(span: Span, blocks: number): void {
     const extent = this.#extents.get(nameOf(span)) as Extent;
@@ -114,7 +122,7 @@ export class ToCopy {
     const key = { volume, lineage, layer, extent };
     let found = this.#extents.get(nameOf(key));
     if (!found) {
-      found = { key, dirty: new Uint8Array(CHUNKS_PER_EXTENT), taken: new Uint8Array(CHUNKS_PER_EXTENT), blocks: new Uint8Array(BLOCKS_PER_EXTENT), held: null, versioned: false };
+      found = { key, dirty: new Uint8Array(CHUNKS_PER_EXTENT), taken: new Uint8Array(CHUNKS_PER_EXTENT), blocks: new Uint8Array(BLOCKS_PER_EXTENT), held: null, versioned: false, newest: NO_ENTRY };
       this.#extents.set(nameOf(key), found);
     }
     return found;

@@ -1,3 +1,4 @@
+import { EXTENT_OVERHEAD_BLOCKS } from "../../../src/storage/drive/drive.ts";
 import { afterEach, describe, expect, test } from "bun:test";
 import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT } from "../../../src/base/geometry.ts";
 import type { Epoch, VolumeId } from "../../../src/base/ids.ts";
@@ -24,7 +25,7 @@ describe("records", () => {
     const read = await drive.read(target);
     expect(read.ok && read.data.equals(content(target, 1))).toBe(true);
     expect(read.ok && read.version).toEqual({ epoch: 1 as Epoch, seq: 1 });
-    expect(drive.space().usedBytes).toBe(4 * BLOCK_BYTES);
+    expect(drive.space().usedBytes).toBe((4 + EXTENT_OVERHEAD_BLOCKS) * BLOCK_BYTES);
     expect(drive.id).toBe(DRIVE);
     expect(drive.pendingBytes).toBe(0);
     expect(drive.appendOutstandingMs()).toBe(0);
@@ -48,7 +49,7 @@ describe("records", () => {
     const author = new Author();
     await durable(drive, author.write(range(0, 0, 16), 1));
     await applied(drive, author.unmap(range(0, 4, 8)));
-    expect(drive.space().usedBytes).toBe(8 * BLOCK_BYTES);
+    expect(drive.space().usedBytes).toBe((8 + EXTENT_OVERHEAD_BLOCKS) * BLOCK_BYTES);
     expect((await contentOf(drive, range(0, 4, 8))).every((byte) => byte === 0)).toBe(true);
     expect((await contentOf(drive, range(0, 0, 4))).equals(content(range(0, 0, 4), 1))).toBe(true);
     expect((await drive.describe(key(0)))?.version.seq).toBe(2);
@@ -106,7 +107,7 @@ describe("records", () => {
     expect(read.ok && [...read.checksums].map((checksum) => checksum !== 0)).toEqual(Array.from({ length: 16 }, (_, i) => i < 4 || (i >= 6 && i < 12)));
     expect(read.ok && read.version).toEqual(version);
     expect((await contentOf(drive, range(0, 6, 6))).equals(content(range(0, 6, 6), 2))).toBe(true);
-    expect(drive.space().usedBytes).toBe(10 * BLOCK_BYTES);
+    expect(drive.space().usedBytes).toBe((10 + EXTENT_OVERHEAD_BLOCKS) * BLOCK_BYTES);
     await applied(drive, copy(range(0, 0, BLOCKS_PER_EXTENT), 0, null));
     expect(await drive.describe(key(0))).toBeNull();
     await drive.close();
@@ -213,7 +214,7 @@ describe("restart", () => {
     expect(again.superblock).toMatchObject({ storeId: "store-a", storeRevision: 17, incarnation: 2 });
     expect((await contentOf(again, range(0, 0, 16))).equals(content(range(0, 0, 16), 1))).toBe(true);
     expect((await contentOf(again, range(5, 100, 3))).equals(content(range(5, 100, 3), 2))).toBe(true);
-    expect(again.space().usedBytes).toBe(19 * BLOCK_BYTES);
+    expect(again.space().usedBytes).toBe((19 + 2 * EXTENT_OVERHEAD_BLOCKS) * BLOCK_BYTES);
     await again.close();
   });
 

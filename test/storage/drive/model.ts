@@ -1,3 +1,4 @@
+import { EXTENT_OVERHEAD_BLOCKS } from "../../../src/storage/drive/drive.ts";
 import { expect } from "bun:test";
 import { BLOCK_BYTES, BLOCKS_PER_EXTENT } from "../../../src/base/geometry.ts";
 import type { LocalDrive } from "../../../src/storage/drive/local-drive.ts";
@@ -44,7 +45,7 @@ export class Model {
       allocated += blocks.size;
     }
     expect(drive.extents().map(extentName).sort()).toEqual([...this.#extents.keys()].sort());
-    expect(drive.space().usedBytes).toBe(allocated * BLOCK_BYTES);
+    expect(drive.space().usedBytes).toBe((allocated + this.#extents.size * EXTENT_OVERHEAD_BLOCKS) * BLOCK_BYTES);
   }
 
   #set(range: BlockRange, block: number, checksum: number): void {

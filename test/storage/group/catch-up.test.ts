@@ -1,29 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { BLOCK_BYTES } from "../../../src/base/geometry.ts";
-import { KEEPING, type Keeping } from "../../../src/storage/drive/image.ts";
-import { sameId } from "../../../src/wire/entry.ts";
+import type { Keeping } from "../../../src/storage/drive/image.ts";
 import { Chance } from "../../simulator/chance.ts";
+import { countCopied, FORGETS_ALL, FORGETS_LOG, keep, KEEPING } from "./recovery-stage.ts";
 import { Stage } from "./stage.ts";
-
-const FORGETS_ALL: Keeping = { entries: 4, changes: 0, early: true };
-const FORGETS_LOG: Keeping = { entries: 4, changes: 10_000, early: true };
 
 /** They need a second or two each; a busy machine may need many. */
 const TEST_MS_MAX = 120_000;
-
-/** Bytes of copied blocks that learners receive from now on. */
-function countCopied(stage: Stage): () => number {
-  let bytes = 0;
-  const { delivered } = stage.cluster.network;
-  stage.cluster.network.delivered = (from, to, message) => {
-    if (message.type === "copy") bytes += message.data.length;
-    delivered(from, to, message);
-  };
-  return () => bytes;
-}
-function keep(stage: Stage, keeping: Keeping): void {
-  for (const host of stage.cluster.hosts.values()) host.medium.tuning.keeping = keeping;
-}
 
 /** 4 KiB writes to random blocks until `ms` have passed, some at a time; gives the distinct blocks written. */
 function load(stage: Stage, chance: Chance, ms: number, extents: number, written = new Set<string>()): Set<string> {

@@ -215,7 +215,8 @@ describe("R25: a bad block at the primary", () => {
   test("beside the blocks that reconcile moves is taken from the other copy", () => {
     const stage = new Stage();
     const value = stage.write(stage.place(0, 4));
-    stage.pass(100);
+    // Else the replay of the journal writes the bad block anew.
+    stage.pass(40_000);
     // An entry that only the primary has: its log is adopted, and its chunk is pushed.
     stage.cluster.network.cuts = (message) => message.type === "replicate";
     stage.begin(stage.place(8));
@@ -228,24 +229,33 @@ describe("R25: a bad block at the primary", () => {
     stage.cluster.start("b");
     stage.whole();
     expect(stage.logged("reconciling a group").length).toBeGreaterThan(0);
+    expect(stage.logged("were repaired from another copy").length).toBeGreaterThan(0);
     expect(stage.read(stage.place(0, 4))).toEqual(Array.from({ length: 32 }, () => value));
   });
 
   test("of the copy that reconcile adopts is written anew there, too", () => {
-    const stage = new Stage();
-    const value = stage.write(stage.place(0, 4));
-    stage.pass(100);
-    // An entry that only the member has, since the primary dies before its journal has it.
-    stage.cluster.host("a").medium.hang();
-    stage.begin(stage.place(8));
-    stage.pass(50);
-    stage.cluster.kill("a");
-    stage.cluster.kill("b");
-    stage.cluster.host("a").medium.unhang();
-    rot(stage, "b", [1, 2]);
-    stage.cluster.start("a");
-    stage.cluster.start("b");
-    stage.whole();
-    expect(stage.read(stage.place(0, 4))).toEqual(Array.from({ length: 32 }, () => value));
+    // Whether a journal write that hung at a kill has happened is chance: the primary must have lost its entry.
+    let adopted = 0;
+    for (let seed = 1; seed <= 6; seed += 1) {
+      const stage = new Stage(1, { a: "s1", b: "s2" }, seed);
+      const value = stage.write(stage.place(0, 4));
+      stage.pass(40_000);
+      stage.cluster.host("a").medium.hang();
+      stage.begin(stage.place(8));
+      stage.pass(50);
+      stage.cluster.kill("a");
+      stage.cluster.kill("b");
+      stage.cluster.host("a").medium.unhang();
+      rot(stage, "b", [1, 2]);
+      stage.cluster.start("a");
+      stage.cluster.start("b");
+      stage.until(() => stage.cluster.whole());
+      if (stage.logged("reconciling a group").length === 0) continue;
+      adopted += 1;
+      expect(stage.logged("were repaired from another copy").length).toBeGreaterThan(0);
+      stage.whole();
+      expect(stage.read(stage.place(0, 4))).toEqual(Array.from({ length: 32 }, () => value));
+    }
+    expect(adopted).toBeGreaterThan(0);
   });
 });

@@ -16,11 +16,11 @@ export class Stage {
   /** The group's one volume. */
   readonly volume: number;
 
-  constructor(factor: 1 | 2 = 1, drives: Readonly<Record<string, string>> = { a: "s1", b: "s2", c: "s3" }, seed = 1) {
+  constructor(factor: 1 | 2 = 1, drives: Readonly<Record<string, string>> = { a: "s1", b: "s2", c: "s3" }, seed = 1, capacityBytes: Readonly<Record<string, number>> = {}) {
     this.volume = factor;
     this.group = groupId(factor, 0);
     const wanted = ["a", "b", "c"].slice(0, factor + 1);
-    this.cluster = new SimulatedCluster({ seed, drives, groups: [{ factor, index: 0, wanted }], volumes: { 1: 1, 2: 2 }, verbose: process.env.VERBOSE !== undefined });
+    this.cluster = new SimulatedCluster({ capacityBytes, seed, drives, groups: [{ factor, index: 0, wanted }], volumes: { 1: 1, 2: 2 }, verbose: process.env.VERBOSE !== undefined });
     this.gateway = new SimulatedGateway(this.cluster, "g", 1, new History());
     this.cluster.startAll();
     this.until(() => this.cluster.whole(), 30_000);

@@ -1,0 +1,46 @@
+import type { DriveId } from "../base/ids.ts";
+import type { ClusterMap } from "./map.ts";
+
+/** Shares of a drive: an alert, and no new allocations any more (R17). */
+const ALERT_SHARE = 0.85;
+/** Credits end a little below 95 %: what was granted and not spent yet is kept free. */
+const FULL_SHARE = 0.94;
+
+/** What does not stop anything yet and needs an administrator: drives that fill up, blocks that were found bad (R17, R25). Pure. */
+export function alerts(map: ClusterMap): string[] {
+  return [...fullness(map), ...damage(map)];
+}
+
+function fullness(map: ClusterMap): string[] {
+  const sentences: string[] = [];
+  for (const [id, { usedBytes }] of map.observed) {
+    const drive = map.drives.get(id);
+    if (!drive || drive.capacityBytes === 0) continue;
+    const share = usedBytes / drive.capacityBytes;
+    const what = `drive ${id} of ${drive.server} is ${Math.floor(share * 100)} % full`;
+    if (share >= FULL_SHARE) sentences.push(`${what}: writes that need new space on it are refused; free space in the volumes or add drives.`);
+    else if (share >= ALERT_SHARE) sentences.push(`${what}; from 95 % on, writes that need new space on it are refused: free space in the volumes or add drives.`);
+  }
+  return sentences.sort();
+}
+
+function damage(map: ClusterMap): string[] {
+  const sums = new Map<DriveId, { repaired: number; lost: number; differs: number }>();
+  for (const { damage: counts } of map.observed.values())
+    for (const { drive, repaired, lost, differs } of counts ?? []) {
+      const sum = sums.get(drive) ?? { repaired: 0, lost: 0, differs: 0 };
+      sums.set(drive, { repaired: sum.repaired + repaired, lost: sum.lost + lost, differs: sum.differs + differs });
+    }
+  const sentences: string[] = [];
+  for (const [id, { repaired, lost, differs }] of [...sums].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const drive = `drive ${id} of ${map.drives.get(id)?.server ?? "an unknown server"}`;
+    if (lost > 0) sentences.push(`${blocks(lost)} found bad from ${drive} ${lost === 1 ? "is" : "are"} bad on every other copy, too: reads of them fail until they are written anew.`);
+    if (differs > 0) sentences.push(`${blocks(differs)} on ${drive} differed from the primary's copy though both verified: the primary's was kept, both versions are in parked/ on their drives.`);
+    if (repaired > 0) sentences.push(`repaired ${blocks(repaired)} on ${drive} from other copies; replace it if they multiply.`);
+  }
+  return sentences;
+}
+
+function blocks(count: number): string {
+  return count === 1 ? "1 block" : `${count} blocks`;
+}

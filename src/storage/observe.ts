@@ -1,0 +1,36 @@
+import type { DriveId, GroupId } from "../base/ids.ts";
+import type { ClusterMap } from "../cluster/map.ts";
+import type { Observed } from "../cluster/schema.ts";
+import type { Group } from "./group/group.ts";
+import { REPLICATE_TIMEOUT_MS } from "./group/times.ts";
+
+type Word = Observed["groups"][number];
+
+/** What a drive tells of its groups in `observed`: those that it leads, and those that it must not lead. */
+export function observeGroups(drive: { readonly id: DriveId; appendOutstandingMs(): number }, map: ClusterMap, groups: ReadonlyMap<GroupId, Group>): Word[] {
+  const words: Word[] = [];
+  const hung = drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS;
+  for (const group of groups.values()) {
+    if (!group.term) {
+      const image = group.replica.image;
+      const named = (image?.damaged || image?.incomplete) && map.groups.get(group.id)?.config.members.includes(drive.id);
+      // R7b: a member that must not lead says why; when no other one does, health can tell.
+      if (named) words.push({ group: group.id, epoch: group.epoch, state: "waiting", waitingFor: "damaged-copy", copiedBytes: 0, remainingBytes: 0 });
+      continue;
+    }
+    let copiedBytes = 0, remainingBytes = 0;
+    for (const recovery of group.serving?.recoveries ?? []) {
+      copiedBytes += recovery.copiedBytes;
+      remainingBytes += recovery.remainingBytes;
+    }
+    words.push({ group: group.id, epoch: group.epoch, ...stateWord(group, hung), copiedBytes, remainingBytes });
+  }
+  return words;
+}
+
+/** R3f, R7b: a group that nobody can use says so, whatever its own state, so that hosts are not left waiting for it. */
+function stateWord(group: Group, hung: boolean): Pick<Word, "state" | "waitingFor"> {
+  if (hung) return { state: "waiting", waitingFor: "hung-journal" };
+  if (group.waitingFor) return { state: "waiting", waitingFor: group.waitingFor };
+  return { state: group.state === "serving" || group.state === "handing-over" ? "serving" : "peering" };
+}

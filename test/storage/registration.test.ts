@@ -1,0 +1,80 @@
+import { describe, expect, test } from "bun:test";
+import type { DriveId, Instance, ServerName } from "../../src/base/ids.ts";
+import { keys, type DriveRecord } from "../../src/cluster/schema.ts";
+import type { Log } from "../../src/platform/platform.ts";
+import { MemoryStore } from "../../src/platform/store/memory.ts";
+import { Registration } from "../../src/storage/registration.ts";
+import { SimulatedTime } from "../simulator/time.ts";
+
+const ID = "00000000000000aa" as DriveId;
+const log: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
+
+class Place {
+  readonly refusals: string[] = [];
+  registered = false;
+  readonly client;
+  readonly registration: Registration;
+  constructor(time: SimulatedTime, store: MemoryStore, server: string, instance: number) {
+    this.client = store.client(server);
+    const record: DriveRecord = { id: ID, server: server as ServerName, address: server, port: 1, instance: instance as Instance, capacityBytes: 1 };
+    const observed = { instance: record.instance, usedBytes: 0, groups: [] };
+    this.registration = new Registration(this.client, time, log, record, () => observed, (why) => this.refusals.push(why));
+    void this.registration.start().then(() => (this.registered = this.refusals.length === 0));
+  }
+}
+function world(): { time: SimulatedTime; store: MemoryStore; where(): string } {
+  const time = new SimulatedTime();
+  const store = new MemoryStore({ clock: time });
+  return { time, store, where: () => (JSON.parse(store.find(keys.drive(ID))?.value ?? "{}") as Partial<DriveRecord>).server ?? "" };
+}
+
+// R22
+describe("a disk with the identity of a drive", () => {
+  test("is refused while that drive is alive on another server, which is not disturbed", () => {
+    const { time, store, where } = world();
+    const original = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    const clone = new Place(time, store, "s2", 6);
+    time.pass(60_000);
+    expect(original.registered).toBe(true);
+    expect(where()).toBe("s1");
+    expect(clone.registered).toBe(false);
+    expect(clone.refusals.join()).toContain("alive on server s1");
+    expect(original.refusals).toEqual([]);
+    expect(store.find(keys.upDrive(ID))).not.toBeNull();
+  });
+
+  test("is refused although that drive is down when it is not its newest run", () => {
+    const { time, store, where } = world();
+    const original = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    void original.client.close();
+    time.pass(30_000);
+    const clone = new Place(time, store, "s2", 4);
+    time.pass(30_000);
+    expect(clone.refusals.join()).toContain("copy");
+    expect(where()).toBe("s1");
+  });
+
+  test("that was moved to another server registers there when its old place has gone silent", () => {
+    const { time, store, where } = world();
+    const before = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    void before.client.close();
+    const moved = new Place(time, store, "s2", 6);
+    time.pass(30_000);
+    expect(moved.registered).toBe(true);
+    expect(moved.refusals).toEqual([]);
+    expect(where()).toBe("s2");
+  });
+
+  test("that restarts in its place registers at once", () => {
+    const { time, store } = world();
+    const before = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    void before.client.close();
+    const again = new Place(time, store, "s1", 6);
+    time.pass(100);
+    expect(again.registered).toBe(true);
+  });
+});
