@@ -4,7 +4,7 @@ import type { Clock } from "../platform/platform.ts";
 import { keys } from "../cluster/schema.ts";
 import type { ClusterStore } from "../platform/store.ts";
 import type { Group } from "./group/group.ts";
-import { takenForLost, type Silence } from "./group/lone.ts";
+import { storeTakenForLost, takenForLost, type Silence } from "./group/lone.ts";
 import { GRACE_MS } from "./group/times.ts";
 
 /** Well within what one refusal proves, so that a slow answer or two do not end it. */
@@ -56,9 +56,9 @@ export class LoneSurvivor {
     this.#storeAnsweredMs = this.#options.clock.nowMs();
   }
 
-  /** The other members of a group, all of them. */
+  /** The other members of a group, all of them. Of none nobody is lost: an only member waits for the store, and for nobody else. */
   takenForLost(drives: readonly DriveId[]): boolean {
-    return drives.every((drive) => this.#taken(drive));
+    return drives.length > 0 ? drives.every((drive) => this.#taken(drive)) : storeTakenForLost(this.#silence(new Set()));
   }
 
   /** Asks whoever a primary here has no channel to, at once after a channel broke and then again and again. */
@@ -82,16 +82,16 @@ export class LoneSurvivor {
   }
 
   #taken(drive: DriveId): boolean {
-    const { clock, map, connected } = this.#options;
+    const server = this.#options.map.drives.get(drive)?.server;
+    const named = server !== undefined && this.#options.word()?.servers.includes(server) === true;
+    return takenForLost(this.#silence(new Set(named ? [drive] : [])), { drive, connected: this.#options.connected(drive), heardMs: this.#heardMs.get(drive) ?? this.#sinceMs - GRACE_MS });
+  }
+
+  /** `named`: whom the administrator's word names. */
+  #silence(named: ReadonlySet<DriveId>): Silence {
+    const { clock, map } = this.#options;
     const word = this.#options.word();
-    const server = map.drives.get(drive)?.server;
-    const silence: Silence = {
-      nowMs: clock.nowMs(),
-      storeAnsweredMs: this.#storeAnsweredMs,
-      word: word && { givenMs: word.givenMs, drives: new Set(server !== undefined && word.servers.includes(server) ? [drive] : []) },
-      auto: map.settings.loneSurvivor === "auto",
-    };
-    return takenForLost(silence, { drive, connected: connected(drive), heardMs: this.#heardMs.get(drive) ?? this.#sinceMs - GRACE_MS });
+    return { nowMs: clock.nowMs(), storeAnsweredMs: this.#storeAnsweredMs, word: word && { givenMs: word.givenMs, drives: named }, auto: map.settings.loneSurvivor === "auto" };
   }
 
   async #ask(drive: DriveId, now: number): Promise<void> {

@@ -94,9 +94,12 @@ export class Verifier {
     return this.#options.urls;
   }
 
-  /** At random one of the blocks that it works on. */
-  someBlock(): number {
-    return this.#below(this.ledger.blocks);
+  /** At random one of the blocks that were written. */
+  someWrittenBlock(): number {
+    for (;;) {
+      const block = this.#below(this.ledger.blocks);
+      if (this.ledger.wasIssued(block)) return block;
+    }
   }
 
   /** Complains when `data`, which somebody else has read, is not what `block` may hold. */

@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { Verifier } from "../initiator/verifier.ts";
 import { expectReadable } from "./load.ts";
 import { story } from "./needs.ts";
@@ -50,6 +51,7 @@ story("the pauses that hosts feel when a storage process or a whole server dies 
         await trial.must("trial", "start-server", victim.name);
         await trial.health("healthy");
         await client.stop();
+        expect(client.complaints).toEqual([]);
       }
       note(`storage process killed, longest write ${list(gaps.process)} ms (goal 1000): its supervisor reaps it and publishes its death in the store, members propose without waiting for the grace of 3 s, then peering`);
       note(`server lost in silence, longest write ${list(gaps.server)} ms (goal 5000): nobody publishes the death, so members wait for the grace of 3 s, then one compare-and-set and peering`);

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +22,10 @@ export class PowerDomain {
   }
 
   static async make(): Promise<PowerDomain> {
-    return new PowerDomain(await mkdtemp(join(tmpdir(), "virtustor-power-")));
+    const power = new PowerDomain(await mkdtemp(join(tmpdir(), "virtustor-power-")));
+    process.off("exit", abandon).once("exit", abandon);
+    made.add(power);
+    return power;
   }
 
   /** Makes `directory` the root of an XFS. */
@@ -32,6 +36,12 @@ export class PowerDomain {
     await mkdir(directory, { recursive: true });
     await must("mount", "-o", "loop", image, directory);
     this.#mounts.push({ image, directory });
+  }
+
+  /** For a test that is told to end: nothing may be awaited any more. */
+  abandon(): void {
+    for (const { directory } of this.#mounts) Bun.spawnSync(["umount", "--lazy", directory], { stderr: "ignore" });
+    rmSync(this.#images, { recursive: true, force: true });
   }
 
   /** The moment of the power cut: nothing gets to the disks any more, the file system's own log included. Processes must be dead by then. */
@@ -55,8 +65,14 @@ export class PowerDomain {
   async remove(): Promise<void> {
     for (const { directory } of this.#mounts) await unmount(directory).catch((error: unknown) => console.log(`# ${directory} stays mounted: ${String(error)}`));
     this.#mounts = [];
+    made.delete(this);
     await rm(this.#images, { recursive: true, force: true });
   }
+}
+
+const made = new Set<PowerDomain>();
+function abandon(): void {
+  for (const power of made) power.abandon();
 }
 
 /** A process that was killed may take a moment to let go of its files. */

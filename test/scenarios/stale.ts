@@ -40,7 +40,7 @@ export async function expectNothingOld(url: string, client: Verifier): Promise<v
 }
 
 async function outcomeOfRead(session: Initiator, client: Verifier): Promise<string> {
-  const block = client.someBlock();
+  const block = client.someWrittenBlock();
   try {
     client.expectNotOld(await session.read(block * 8, 8), block);
     return "good answers";

@@ -50,9 +50,18 @@ export interface OtherMember {
  */
 export function takenForLost({ nowMs, storeAnsweredMs, word, auto }: Silence, { drive, connected, heardMs }: OtherMember): boolean {
   if (connected || nowMs - heardMs < GRACE_MS) return false;
-  // A word given before the store last answered was about another time.
-  if (word && word.givenMs > storeAnsweredMs && word.givenMs <= nowMs && word.drives.has(drive)) return true;
+  if (word !== null && isOfNow(word, nowMs, storeAnsweredMs) && word.drives.has(drive)) return true;
   return auto && nowMs - storeAnsweredMs >= AUTO_AFTER_MS && nowMs - heardMs >= AUTO_AFTER_MS;
+}
+
+/** R24 for an only member: it lacks the store alone, to become primary again, and the same words and times speak of that. */
+export function storeTakenForLost({ nowMs, storeAnsweredMs, word, auto }: Silence): boolean {
+  return (word !== null && isOfNow(word, nowMs, storeAnsweredMs)) || (auto && nowMs - storeAnsweredMs >= AUTO_AFTER_MS);
+}
+
+/** A word given before the store last answered was about another time. */
+function isOfNow({ givenMs }: LostWord, nowMs: number, storeAnsweredMs: number): boolean {
+  return givenMs > storeAnsweredMs && givenMs <= nowMs;
 }
 
 /** R24: whether this drive may be the lone survivor of a group by the newest configuration that it knows. */

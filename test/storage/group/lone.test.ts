@@ -245,6 +245,17 @@ describe("R24: a copy whose other members are said to be lost", () => {
     expect((answer as ReadDone).data.readDoubleLE(0)).toBe(value);
   });
 
+  test("refuses no write for good while it, the only member, has yet to become primary", () => {
+    const stage = new Stage();
+    stage.write(stage.place(0));
+    stage.cluster.kill("a");
+    stage.until(() => stage.image("b").config?.members.length === 1 && stage.cluster.group("b", stage.group)?.state !== "serving");
+    stage.cluster.hang("b");
+    expect(ask(stage, "b", "unmap", 8).answer?.result).toBe("not-primary");
+    stage.cluster.unhang("b");
+    stage.write(stage.place(8));
+  });
+
   test("is not read when it is no member any more", () => {
     const { stage } = lonely();
     reachable(stage, "b", true);
