@@ -17,7 +17,7 @@ const EXTENTS = 3;
 /** How patient a host is with a path. */
 const TIMEOUTS_MS = [500, 1500, 4000, 12_000];
 /** R15: whether primaries refuse late writes yet; until then what was not answered may happen at any time. */
-const LATE_REFUSED = false;
+const LATE_REFUSED = true;
 
 /** Everything that a story is told of: servers with drives, portals and monitors, and hosts with their volumes. */
 export class World {
@@ -43,14 +43,14 @@ export class World {
     this.overseers = servers.map((server) => new Overseer(this.cluster, `m${server.slice(1)}`, server, seed, settings));
     this.portals = chance.shuffled(servers).slice(0, 2 + chance.below(2)).map((server) => new Portal(this.cluster, `g${server.slice(1)}`, server, seed));
     this.cluster.residents.push(...this.overseers, ...this.portals);
-    const hostSettings = (): HostSettings => ({ pauseMs: chance.pick([30, 100, 200, 400]), timeoutMs: chance.pick(TIMEOUTS_MS), roundRobin: chance.happens(0.3) });
+    const hostSettings = (): HostSettings => ({ pauseMs: chance.pick([3, 30, 100, 300]), timeoutMs: chance.pick(TIMEOUTS_MS), roundRobin: chance.happens(0.3) });
     const host = (name: string, own: HostSettings): Host => new Host(name, this.cluster, new Chance(seed, name), chance.shuffled(this.portals), this.registers, own);
     const load = hostSettings();
     this.hosts = ["h1", "h2", "h3"].slice(0, 2 + chance.below(2)).map((name) => host(name, { ...load, timeoutMs: chance.pick(TIMEOUTS_MS) }));
     this.doomed = [host("h9", { ...hostSettings(), pauseMs: 200 })];
-    this.slots = sharedSlots(chance, [1, 2], EXTENTS, 10);
+    this.slots = sharedSlots(chance, [1, 2], EXTENTS, chance.pick([3, 6, 12]));
     for (const slot of this.slots) for (let user = 0, users = 1 + chance.below(3); user < users; user += 1) chance.pick(this.hosts).use(slot, "write");
-    for (const slot of this.slots) chance.pick(this.hosts).use(slot, "read");
+    for (const slot of this.slots) for (let user = 0, users = 1 + chance.below(2); user < users; user += 1) chance.pick(this.hosts).use(slot, "read");
     for (const slot of sharedSlots(chance, [DOOMED], EXTENTS, 3)) for (const kind of ["read", "write"] as const) this.doomed[0]?.use(slot, kind);
   }
 
