@@ -6,6 +6,7 @@ import type { Processes } from "./platform/process.ts";
 import { StoreUnavailable, type ClusterStore } from "./platform/store.ts";
 import { failedDrives, forgetAnnounced, recordFailedDrive, startableDrives, takeLastWords, type LastWords } from "./role/announce.ts";
 import type { ServerConfig } from "./role/config.ts";
+import { withdrawWordAtStart } from "./role/lone.ts";
 import { SupervisedChild } from "./server/child.ts";
 import { DeathPublisher } from "./server/deaths.ts";
 import { etcdCommand } from "./server/etcd-member.ts";
@@ -68,6 +69,8 @@ class Server implements RunningServer {
     platform.log.info("phase: directories", { directory: config.directory });
     mkdirSync(join(config.directory, "log"), { recursive: true, mode: 0o700 });
     forgetAnnounced(config.directory);
+    // R24: an administrator's word was about the time before this start.
+    withdrawWordAtStart(config.directory);
     this.#logs = boundLogs(join(config.directory, "log"), platform.clock, platform.log);
     this.#writePids();
 

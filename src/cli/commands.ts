@@ -47,12 +47,37 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
       }),
     );
   const cluster = group(program, "cluster", "the cluster as a whole", world);
+  addLoneCommands(cluster, world);
   common(cluster.command("status"), world)
     .description("show health, servers, drives and capacity")
     .action((options: CommonOptions) =>
       run(world, options, async (client) => {
         const answer = await client.get<api.StatusAnswer>("/status", (status) => status.store.answering);
         return { answer, text: statusText(answer) };
+      }),
+    );
+}
+
+function addLoneCommands(cluster: Command, world: CliWorld): void {
+  common(cluster.command("confirm-lost"), world)
+    .description("on the only server that is left: say that these others are lost, so that it answers reads without them")
+    .argument("<server...>")
+    .action((servers: string[], options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.post<api.LoneAnswer>("/lone-survivor", { servers } satisfies api.LoneBody);
+        const text = `${answer.server} answers reads without ${answer.servers.join(", ")}, and refuses writes, until most of the servers are back\n`;
+        const warning = `if one of them still serves, reads here are stale${answer.others.length > 0 ? `; not named: ${answer.others.join(", ")}, so what they share is not read` : ""}`;
+        return { answer, text, warning };
+      }),
+    );
+  common(cluster.command("set"), world)
+    .description("change a setting of the cluster")
+    .addOption(new Option("--lone-survivor <how>", "whether a server that hears nobody serves reads only when confirm-lost says so, or by itself after 30 s").choices(["confirm", "auto"]).makeOptionMandatory())
+    .action((options: CommonOptions & { loneSurvivor: "confirm" | "auto" }) =>
+      run(world, options, async (client) => {
+        const answer = await client.post<api.SettingsAnswer>("/settings", { loneSurvivor: options.loneSurvivor });
+        const warning = answer.loneSurvivor === "auto" ? "a server that is merely cut off then answers stale reads after 30 s" : undefined;
+        return { answer, text: `lone-survivor is ${answer.loneSurvivor}\n`, warning };
       }),
     );
 }

@@ -1,4 +1,4 @@
-import type { HealthFacts, HealthState } from "./health.ts";
+import type { HealthFacts, HealthState, LoneFacts } from "./health.ts";
 import type { MissingData } from "./missing.ts";
 
 /** One sentence on what is and why, and the next safe step where there is one. */
@@ -39,6 +39,16 @@ function degradedStep(facts: HealthFacts): string {
   if (facts.serversDown.length > 0) return ` Start ${listed(facts.serversDown, "and")} again, and do not power off another server before that.`;
   if (facts.groups.short > 0 || facts.drivesDown.length > 0) return " Do not power off more than one server.";
   return " Wait a moment; nothing needs to be done.";
+}
+
+/** R24: the portal's own state when nobody else is there; null when there is none. */
+export function describeLone({ lost, auto }: LoneFacts, silentMs: number): string | null {
+  const AUTO_AFTER_MS = 30_000; // as storage/group/lone.ts has it
+  const stale = "reads are stale if one of the others still serves";
+  const end = "Writes are refused. It ends by itself when most of the servers are back.";
+  if (lost.length > 0) return `Read-only: on an administrator's word that ${listed(lost, "and")} ${lost.length === 1 ? "is" : "are"} lost, this server answers reads of the copies it has; ${stale}. ${end}`;
+  if (!auto || silentMs < AUTO_AFTER_MS) return null;
+  return `Read-only: loneSurvivor is auto and nobody has answered this server for ${Math.round(silentMs / 1000)} s, so it answers reads of the copies it has; ${stale}. ${end}`;
 }
 
 function readOnlyClause(facts: HealthFacts): string {

@@ -2,8 +2,8 @@ import type { DriveId, GroupId, ServerName } from "../base/ids.ts";
 import type { ClusterMap } from "./map.ts";
 import type { GroupConfig, ObservedGroup } from "./schema.ts";
 import { groupId } from "./schema.ts";
+import { describeHealth, describeLone } from "./health-sentence.ts";
 import { alerts } from "./alerts.ts";
-import { describeHealth } from "./health-sentence.ts";
 import { missingData, type MissingData } from "./missing.ts";
 
 export type HealthState = "healthy" | "degraded" | "read-only" | "unavailable";
@@ -76,16 +76,25 @@ export function health(map: ClusterMap, nowMs: number, pauses: Pauses | null = n
   return { state, sentence, details: { ...facts, atMs: nowMs } };
 }
 
+/** How a server that the store does not answer may serve reads all the same (R24). */
+export interface LoneFacts {
+  /** Servers that an administrator has confirmed as lost. */
+  readonly lost: readonly string[];
+  readonly auto: boolean;
+}
+
 /**
  * The same health as told by a server that the cluster store has not answered for `silentMs`: what it shows are the last
  * things it heard, and nothing it shows is known to be healthy now.
  */
-export function withSilentStore(known: Health, silentMs: number): Health {
+export function withSilentStore(known: Health, silentMs: number, lone: LoneFacts = { lost: [], auto: false }): Health {
   const seconds = Math.max(1, Math.round(silentMs / 1000));
   const state = known.state === "healthy" ? "degraded" : known.state;
   const sentence =
     `${capitalized(state)}: the cluster store has not answered this server for ${seconds} s, so what it shows may be out of date; ` +
     `check that most of the servers are up and reach one another. Last known: ${known.sentence}`;
+  const word = describeLone(lone, silentMs);
+  if (word !== null) return { ...known, state: "read-only", sentence: word };
   return { ...known, state, sentence };
 }
 

@@ -33,6 +33,8 @@ export class ClusterMap {
   scrubWanted: schema.ScrubRecord | null = null;
   readonly hosts = new Map<string, schema.HostRecord>();
   readonly mappings = new Map<string, schema.MappingRecord>();
+  /** R26: changes that every portal is to confirm. */
+  readonly fences = new Map<number, schema.FenceRecord>();
   /** R14: what drives say that do not obey this store. */
   readonly recovery = new Map<DriveId, schema.RecoveryReport>();
   /** Of the record `cluster`; 0 before it is there. */
@@ -102,6 +104,8 @@ export class ClusterMap {
         return put(this.drives, rest as DriveId, value && schema.parseValue(schema.driveRecord, key, value));
       case "up":
         return this.#routeUp(key, rest, value);
+      case "fence":
+        return put(this.fences, Number(rest), value && schema.parseValue(schema.fenceRecord, key, value));
       case "recovery":
         return put(this.recovery, rest as DriveId, value && schema.parseValue(schema.recoveryReport, key, value));
       case "observed":

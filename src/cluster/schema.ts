@@ -11,6 +11,9 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
  * up/drive/<drive>                 | that drive's storage process, leased     | Up
  * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
+ * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
+ * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
+ * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
  * up/server/<name>                 | that server's supervisor, leased         | Up
  * observed/<drive>                 | that drive's storage process, leased     | Observed
  * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
@@ -80,6 +83,21 @@ export const up = v.object({ instance, sinceMs: v.number() });
 export type Up = v.InferOutput<typeof up>;
 export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
 export type GatewayUp = v.InferOutput<typeof gatewayUp>;
+
+/** R26: a portal that may serve hosts; not leased, since it serves without the store too. */
+export const gatewayRecord = v.object({
+  instance,
+  server: serverName,
+  /** Its port is open: whoever had it before on that server has ended. */
+  serving: v.boolean(),
+});
+export type GatewayRecord = v.InferOutput<typeof gatewayRecord>;
+export const fenceRecord = v.object({
+  /** What the fence is for, to find it again: "unmap <volume> <host>", "delete <volume>". */
+  what: v.string(),
+  atMs: v.number(),
+});
+export type FenceRecord = v.InferOutput<typeof fenceRecord>;
 
 export const death = v.object({ instance, atMs: v.number(), reason: v.string() });
 export type Death = v.InferOutput<typeof death>;
@@ -248,6 +266,9 @@ export const keys = {
   host: (name: string) => `host/${name}`,
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
+  gateway: (id: number) => `gateway/${id}`,
+  fence: (id: number) => `fence/${id}`,
+  obeyed: (fence: number, gateway: number) => `obeyed/${fence}/${gateway}`,
   recovery: (id: DriveId) => `recovery/${id}`,
   leader: "monitor/leader",
   mode: "mode",

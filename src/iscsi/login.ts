@@ -193,7 +193,7 @@ export class Login {
       if (this.#host === null) throw new Refusal(AUTHORIZATION_FAILURE, "no host has this initiator name");
       answers.push(["TargetPortalGroupTag", String(groupTag)]);
     }
-    if (!mayOpen()) throw new Refusal(OUT_OF_RESOURCES, "the target is stopping");
+    if (!mayOpen()) throw new Refusal(OUT_OF_RESOURCES, "the target takes no sessions now");
     if (this.#stage === "operational" && this.#mustProve()) {
       throw new Refusal(AUTHENTICATION_FAILURE, "the host must authenticate with CHAP, and the initiator does not offer it");
     }

@@ -62,6 +62,7 @@ export class IscsiTarget {
   #arrivalTimer: Timer | null = null;
   #unsubscribe: (() => void) | null = null;
   #lastTsih = 0;
+  #suspendedUntilMs = 0;
   readonly #strangerLines = new LineBudget();
 
   constructor(platform: Platform, access: Access, portal: Portal) {
@@ -104,6 +105,12 @@ export class IscsiTarget {
     this.#timer = null;
   }
 
+  /** Closes every connection, and lets nobody log in for `ms`. */
+  suspend(ms: number, reason: string): void {
+    this.#suspendedUntilMs = this.#platform.clock.nowMs() + ms;
+    for (const connection of [...this.#connections]) connection.close(reason);
+  }
+
   sessions(): SessionInfo[] {
     return [...this.#sessions.values()].map(({ session, connection }) => ({
       initiatorName: session.login.initiatorName,
@@ -117,6 +124,11 @@ export class IscsiTarget {
     }));
   }
 
+  /** R26: resolves when every command that is here now has ended, those of closed sessions included. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#ending.values(), ...[...this.#sessions.values()].map(({ session }) => session.tasks.settled())]);
+  }
+
   #accept(socket: Socket): SocketEvents {
     const connection = new Connection(socket, {
       platform: this.#platform,
@@ -127,7 +139,7 @@ export class IscsiTarget {
         crypto: this.#platform.crypto,
         groupTag: this.#portal.groupTag,
         sessionExists: (tsih) => this.#sessions.has(tsih),
-        mayOpen: () => this.#listener !== null,
+        mayOpen: () => this.#listener !== null && this.#platform.clock.nowMs() >= this.#suspendedUntilMs,
       },
       open: (login, opened, firstStatus) => this.#open(login, opened, firstStatus),
       strangerLines: this.#strangerLines,

@@ -259,6 +259,15 @@ export class Tasks {
     }
     this.#waiting = this.#waiting.filter((task) => task.state !== "ended");
     this.pump();
+    return this.#allEnded(running);
+  }
+
+  /** Resolves when every task that is here now has ended, in whatever way. */
+  settled(): Promise<void> {
+    return this.#allEnded(new Set(this.#byTag.values()));
+  }
+
+  #allEnded(running: ReadonlySet<Task>): Promise<void> {
     if (running.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const look = (): void => {

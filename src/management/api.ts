@@ -151,6 +151,20 @@ export interface ProblemAnswer {
   readonly detail: string;
   readonly code: ProblemCode;
 }
+/** POST /lone-survivor: on the server that is asked, these others are taken for lost until the cluster store answers again. */
+export interface LoneBody {
+  readonly servers: readonly string[];
+}
+export interface LoneAnswer {
+  readonly server: string;
+  readonly servers: readonly string[];
+  /** Servers that were not named: data that they share is not read without them. */
+  readonly others: readonly string[];
+}
+/** GET and POST /settings. */
+export interface SettingsAnswer {
+  readonly loneSurvivor: "confirm" | "auto";
+}
 export type ProblemCode =
   | "bad-request"
   | "unauthorized"
@@ -163,9 +177,11 @@ export type ProblemCode =
   | "no-free-lun"
   | "too-few-servers"
   | "limit-reached"
+  | "not-possible"
   | "body-too-large"
   | "busy"
   | "not-ready"
   | "store-unavailable"
+  | "portals-silent"
   | "outcome-unknown"
   | "bug";

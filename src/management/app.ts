@@ -4,6 +4,7 @@ import { type ClusterStore, StoreUnavailable } from "../platform/store.ts";
 import { tokenCheck } from "./auth.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { addHostRoutes } from "./routes/hosts.ts";
+import { addLoneRoutes, type LoneServer } from "./routes/lone.ts";
 import { addMappingRoutes } from "./routes/mappings.ts";
 import { addScrubRoutes } from "./routes/scrub.ts";
 import { addStatusRoutes, HEALTH_PATH } from "./routes/status.ts";
@@ -16,6 +17,8 @@ export interface ApiContext {
   readonly store: ClusterStore;
   readonly view: ClusterView;
   readonly token: string;
+  /** R24; without it the word on lost servers cannot be given here. */
+  readonly lone?: LoneServer;
 }
 
 /** `remote`: the client's address. */
@@ -49,6 +52,7 @@ export function createApp(context: ApiContext): ApiApp {
   addVolumeRoutes(app, context);
   addHostRoutes(app, context);
   addMappingRoutes(app, context);
+  addLoneRoutes(app, context);
   addScrubRoutes(app, context);
 
   app.notFound((request) => problemResponse("not-found", `There is no ${request.req.method} ${request.req.path.slice(0, 128)}.`));

@@ -46,6 +46,13 @@ const iqn = v.pipe(
 const secretRule = `A CHAP secret has ${CHAP_SECRET_CHARACTERS_MIN} to ${CHAP_TEXT_CHARACTERS_MAX} printable ASCII characters.`;
 const chapUserRule = `A CHAP user has 1 to ${CHAP_TEXT_CHARACTERS_MAX} printable ASCII characters.`;
 
+/** A cluster has no more servers than this. */
+const SERVERS_MAX = 128;
+export const loneBody = v.strictObject({
+  servers: v.pipe(v.array(name("server")), v.minLength(1, "Name the servers that are lost."), v.maxLength(SERVERS_MAX, `At most ${SERVERS_MAX} servers.`)),
+});
+export const settingsBody = v.strictObject({ loneSurvivor: v.picklist(["confirm", "auto"], "loneSurvivor is confirm or auto.") });
+
 export const hostCreateBody = v.strictObject({
   name: name("host"),
   iqns: v.pipe(

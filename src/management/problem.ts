@@ -22,12 +22,14 @@ const STATUS: Record<ProblemCode, { readonly status: number; readonly title: str
   "in-use": { status: 409, title: "In use" },
   "no-free-lun": { status: 409, title: "No free LUN" },
   "too-few-servers": { status: 409, title: "Too few servers" },
+  "not-possible": { status: 409, title: "Not possible now" },
   "limit-reached": { status: 409, title: "Limit reached" },
   "body-too-large": { status: 413, title: "Body too large" },
   bug: { status: 500, title: "Internal error" },
   busy: { status: 503, title: "Busy" },
   "not-ready": { status: 503, title: "Not ready" },
   "store-unavailable": { status: 503, title: "Cluster store does not answer" },
+  "portals-silent": { status: 503, title: "A portal has not confirmed" },
   "outcome-unknown": { status: 503, title: "Outcome unknown" },
 };
 

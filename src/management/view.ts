@@ -17,6 +17,8 @@ export class ClusterView {
   readonly #store: ClusterStore;
   readonly #watch: Watch;
   #ready = false;
+  /** R24: servers that an administrator has confirmed as lost, on this server. */
+  lost: readonly string[] = [];
   #answeredAtMs: number;
   #probe: Timer | null = null;
   readonly #pauses: Pauses;
@@ -58,7 +60,7 @@ export class ClusterView {
 
   health(): Health {
     const known = health(this.map, this.#platform.clock.wallMs(), this.#pauses);
-    return this.storeAnswers ? known : withSilentStore(known, this.silentMs);
+    return this.storeAnswers ? known : withSilentStore(known, this.silentMs, { lost: this.lost, auto: this.map.settings.loneSurvivor === "auto" });
   }
 
   close(): void {

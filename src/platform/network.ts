@@ -1,7 +1,7 @@
 import { unlink } from "node:fs/promises";
 import type { SocketHandler, TCPSocketListener, UnixSocketListener } from "bun";
 import { RealSocket, type BunSocket } from "./socket.ts";
-import { ConnectionRefused, type ConnectOptions, type Endpoint, type ListenOptions, type Listener, type Network, type Socket, type SocketEvents } from "./platform.ts";
+import type { ConnectOptions, Endpoint, ListenOptions, Listener, Network, Socket, SocketEvents } from "./platform.ts";
 
 export function realNetwork(): Network {
   return { listen, connect };
@@ -71,12 +71,11 @@ function connect(options: ConnectOptions, events: (socket: Socket) => SocketEven
   const name = describeEndpoint(endpoint);
   return new Promise((resolve, reject) => {
     let settled = false;
-    const fail = (why: string, refused = false): void => {
+    const fail = (why: string): void => {
       if (settled) return;
       settled = true;
       clearTimeout(timeout);
-      const text = `cannot connect to ${name}: ${why}`;
-      reject(refused ? new ConnectionRefused(text) : new Error(text));
+      reject(new Error(`cannot connect to ${name}: ${why}`));
     };
     const timeout = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
     const socket: SocketHandler<Data, "buffer"> = {
@@ -89,13 +88,13 @@ function connect(options: ConnectOptions, events: (socket: Socket) => SocketEven
         raw.data.attach(events(raw.data));
         resolve(raw.data);
       }),
-      connectError: (_socket, error) => fail(describe(error), codeOf(error) === "ECONNREFUSED"),
+      connectError: (_socket, error) => fail(describe(error)),
     };
     const opening =
       "path" in endpoint
         ? Bun.connect<Data>({ unix: endpoint.path, socket })
         : Bun.connect<Data>({ hostname: endpoint.address, port: endpoint.port, socket });
-    opening.catch((error: unknown) => fail(describe(error), codeOf(error) === "ECONNREFUSED"));
+    opening.catch((error: unknown) => fail(describe(error)));
   });
 }
 

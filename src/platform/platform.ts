@@ -75,13 +75,8 @@ export interface Log {
 export interface Network {
   /** Listens; rejects with an Error that names address and port when it cannot. */
   listen(options: ListenOptions, accept: (socket: Socket) => SocketEvents): Promise<Listener>;
-  /** Connects within `timeoutMs`; rejects otherwise, with `ConnectionRefused` when nobody listens there. `events` are not called before the promise resolves. */
+  /** Connects within `timeoutMs`; rejects with an Error otherwise. `events` are not called before the promise resolves. */
   connect(options: ConnectOptions, events: (socket: Socket) => SocketEvents): Promise<Socket>;
-}
-
-/** Nobody listens there: the other machine itself has said so. */
-export class ConnectionRefused extends Error {
-  override name = "ConnectionRefused";
 }
 
 /** TCP address, or a Unix socket's path. */

@@ -1,17 +1,24 @@
 import type { Instance, ServerName } from "../base/ids.ts";
 import { ClusterMap } from "../cluster/map.ts";
-import { keys, type GatewayUp } from "../cluster/schema.ts";
+import { keys, type GatewayRecord, type GatewayUp } from "../cluster/schema.ts";
 import { IscsiTarget } from "../iscsi/target.ts";
+import type { Clock } from "../platform/platform.ts";
 import type { StoreLease, Versioned, Watch } from "../platform/store.ts";
 import { Gateway } from "../volume/gateway.ts";
 import { TcpDialer, type Dialer } from "../wire/dialer.ts";
 import type { Peer } from "../wire/messages.ts";
 import { MapAccess } from "./access.ts";
+import { FenceObeyer } from "./fences.ts";
 import { announceInstance } from "./announce.ts";
 import type { RoleContext, RunningRole, RunRole } from "./role.ts";
+import { StoreSilence } from "./store-silence.ts";
 
 /** up/gateway/<instance> vanishes so long after this process has stopped. */
 const LEASE_MS = 5_000;
+/** A portal that the store does not answer drops its sessions when a command has waited so long: hosts then take another path. */
+const HELD_MS_MAX = 10_000;
+/** It takes none for so long then, or hosts would come back at once and wait again. */
+const SUSPENDED_MS = 20_000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2_000;
 /** A watch that is later than this has lost its store. */
@@ -37,23 +44,37 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   const remote = new TcpDialer(platform, { self, clusterId: config.clusterId, incarnation: () => map.cluster?.incarnation ?? 0, clusterKey });
   const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
   const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map));
+  const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
+  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled());
   const watch = await watchMap(context, map, (changed) => {
     gateway.mapChanged(changed);
     access.mapChanged(changed);
+    // Last: by now sessions have taken in what came with a fence.
+    fences.changed();
   });
   const registration = new GatewayRegistration(context, instance);
-  // R26: whoever fences all portals must know of this one before it serves.
+  // R26: whoever fences all portals must know of this one before it serves; and what was fenced before that, it must know itself.
   await registration.registered();
-  const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
+  await caughtUp(context, map, true);
   try {
     await target.start();
   } catch (error) {
     platform.fatal("port-taken", error instanceof Error ? error.message : String(error));
   }
+  await registration.serving();
+  const silence = new StoreSilence(platform, store, (silent) => {
+    const local = [...map.drives.values()].filter(({ server }) => server === config.name);
+    gateway.setAlone(silent ? new Set(local.map(({ id }) => id)) : null);
+    const heldMs = platform.clock.nowMs() - (gateway.heldSinceMs() ?? Infinity);
+    // R13, R24: it is not for a portal that is cut off to say that data is gone; hosts find out by another path.
+    if (silent && heldMs > HELD_MS_MAX) target.suspend(SUSPENDED_MS, "the cluster store is silent and commands wait");
+  });
   return {
     async stop(): Promise<void> {
+      silence.close();
       await target.stop();
       gateway.close();
+      fences.close();
       watch.close();
       await registration.close();
     },
@@ -82,11 +103,15 @@ async function watchMap({ store, config, platform }: RoleContext, map: ClusterMa
   return watch;
 }
 
-/** Resolves when `map` has all that the store held at the call, when the store does not answer, or when the watch is too late. */
-async function caughtUp({ store, platform: { clock } }: RoleContext, map: ClusterMap): Promise<void> {
+/** Resolves when `map` has all that the store held at the call; unless `patient`, also when the store does not answer, or the watch is too late. */
+async function caughtUp({ store, platform: { clock } }: { store: RoleContext["store"]; platform: { clock: Clock } }, map: ClusterMap, patient = false): Promise<void> {
   const begunMs = clock.nowMs();
   const read = await store.get(keys.cluster).catch(() => null);
-  while (read !== null && map.revision < read.revision && clock.nowMs() - begunMs < CATCH_UP_MS) {
+  if (read === null && patient) {
+    await new Promise<void>((resolve) => void clock.timer(RETRY_MS_MIN, resolve));
+    return caughtUp({ store, platform: { clock } }, map, patient);
+  }
+  while (read !== null && map.revision < read.revision && (patient || clock.nowMs() - begunMs < CATCH_UP_MS)) {
     await new Promise<void>((resolve) => void clock.timer(CATCH_UP_LOOK_MS, resolve));
   }
 }
@@ -110,6 +135,7 @@ class GatewayRegistration {
   readonly #context: RoleContext;
   readonly #up: GatewayUp;
   #lease: StoreLease | null = null;
+  #serving = false;
   #closed = false;
 
   constructor(context: RoleContext, instance: Instance) {
@@ -133,6 +159,21 @@ class GatewayRegistration {
     const lease = this.#lease;
     this.#lease = null;
     await lease?.revoke().catch(() => undefined);
+    // R26: everything that this portal had under way has ended.
+    await this.#context.store.transact({ compares: [], deletes: [keys.gateway(this.#up.instance)] });
+  }
+
+  /** The port is this process's: whoever had it before has ended. A fence that must know waits until the store knows, too. */
+  async serving(): Promise<void> {
+    this.#serving = true;
+    const { store, platform } = this.#context;
+    const { outcome } = await store.transact({ compares: [], puts: [this.#record()] });
+    if (outcome !== "success") platform.clock.timer(RETRY_MS_MAX, () => this.#closed || void this.serving());
+  }
+
+  #record(): { key: string; value: string } {
+    const record: GatewayRecord = { instance: this.#up.instance, server: this.#up.server, serving: this.#serving };
+    return { key: keys.gateway(record.instance), value: JSON.stringify(record) };
   }
 
   async #register(): Promise<boolean> {
@@ -145,7 +186,7 @@ class GatewayRegistration {
       return false;
     }
     const put = { key: keys.upGateway(this.#up.instance), value: JSON.stringify(this.#up), lease };
-    const { outcome } = await store.transact({ compares: [], puts: [put] });
+    const { outcome } = await store.transact({ compares: [], puts: [put, this.#record()] });
     if (outcome !== "success" || this.#closed) {
       await lease.revoke().catch(() => undefined);
       return false;

@@ -1,8 +1,10 @@
+import { rmSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import type { ServerName } from "../base/ids.ts";
-import { ConnectionRefused, type Clock, type Platform, type Timer } from "../platform/platform.ts";
+import type { Clock, Timer } from "../platform/platform.ts";
+import { askPort } from "../platform/port-probe.ts";
 import type { AskPort } from "../storage/lone-survivor.ts";
 
 /**
@@ -29,6 +31,10 @@ export async function giveWord(directory: string, word: LoneWord): Promise<void>
 export async function withdrawWord(directory: string): Promise<void> {
   await rm(join(directory, FILE), { force: true });
 }
+/** For the supervisor, before any role runs. */
+export function withdrawWordAtStart(directory: string): void {
+  rmSync(join(directory, FILE), { force: true });
+}
 export async function readWord(directory: string): Promise<LoneWord | null> {
   try {
     return v.parse(wordFile, JSON.parse(await readFile(join(directory, FILE), "utf8")));
@@ -43,12 +49,15 @@ export class WordWatch {
   #word: LoneWord | null = null;
   readonly #directory: string;
   readonly #clock: Clock;
+  readonly #seen: (word: LoneWord | null) => void;
   #timer: Timer | null = null;
   #closed = false;
 
-  constructor(directory: string, clock: Clock) {
+  /** `seen` is told at each look. */
+  constructor(directory: string, clock: Clock, seen: (word: LoneWord | null) => void = () => {}) {
     this.#directory = directory;
     this.#clock = clock;
+    this.#seen = seen;
     void this.#look();
   }
   get word(): LoneWord | null {
@@ -60,21 +69,13 @@ export class WordWatch {
   }
   async #look(): Promise<void> {
     this.#word = await readWord(this.#directory);
-    if (!this.#closed) this.#timer = this.#clock.timer(LOOK_EVERY_MS, () => void this.#look());
+    if (this.#closed) return;
+    this.#seen(this.#word);
+    this.#timer = this.#clock.timer(LOOK_EVERY_MS, () => void this.#look());
   }
 }
 
 /** Asks a port: only a refusal is an answer. */
-export function portAsker({ network }: Platform): AskPort {
-  return async (_drive, { address, port }) => {
-    try {
-      await network.connect({ endpoint: { address, port }, timeoutMs: ASK_WITHIN_MS, lingerZero: true }, (socket) => {
-        queueMicrotask(() => socket.destroy());
-        return { data() {}, drained() {}, closed() {} };
-      });
-      return "unknown";
-    } catch (error) {
-      return error instanceof ConnectionRefused ? "refused" : "unknown";
-    }
-  };
+export function portAsker(clock: Clock): AskPort {
+  return async (_drive, { address, port }) => ((await askPort(clock, address, port, ASK_WITHIN_MS)) === "refused" ? "refused" : "unknown");
 }

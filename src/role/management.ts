@@ -2,6 +2,7 @@ import { createApp } from "../management/app.ts";
 import { ClusterView } from "../management/view.ts";
 import { serveHttp, type HttpServer } from "../platform/http.ts";
 import type { Files, Platform } from "../platform/platform.ts";
+import { giveWord, withdrawWord, WordWatch, type LoneWord } from "./lone.ts";
 import type { RunRole } from "./role.ts";
 
 /** A shorter token could be guessed; formation makes one of 32 random bytes. */
@@ -12,7 +13,13 @@ const TOKEN_FILE_BYTES_MAX = 4096;
 export const runManagement: RunRole = async ({ platform, store, config }) => {
   const token = await readToken(platform, config.tokenFile);
   const view = new ClusterView(platform, store);
-  const app = createApp({ platform, store, view, token });
+  const lone = { server: config.name, give: (word: LoneWord) => giveWord(config.directory, word) };
+  const app = createApp({ platform, store, view, token, lone });
+  const watch = new WordWatch(config.directory, platform.clock, (word) => {
+    view.lost = word?.servers ?? [];
+    // R24: it was about a time without the store, which is over.
+    if (word && view.ready && view.storeAnswers) void withdrawWord(config.directory);
+  });
   let server: HttpServer;
   try {
     server = serveHttp({
@@ -28,6 +35,7 @@ export const runManagement: RunRole = async ({ platform, store, config }) => {
   platform.log.info("the API serves", { address: config.address, port: server.port });
   return {
     async stop() {
+      watch.close();
       view.close();
       await server.stop();
     },

@@ -53,7 +53,7 @@ export async function startStorage(context: RoleContext, driveIndex: number, dia
     store,
     map,
     drive,
-    askPort: portAsker(platform),
+    askPort: portAsker(platform.clock),
     word: () => word.word,
     dialer: dialerFactory(peer, remote),
     record: {

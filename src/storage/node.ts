@@ -110,6 +110,8 @@ export class StorageNode {
     const { store, map, platform } = this.#options;
     await this.#standing.begin();
     await this.#registration.start();
+    // Stopped, or refused, before it had begun.
+    if (this.#closed) return;
     this.#watch = store.watch("", {
       snapshot: (entries, { revision, storeId }) => this.#mapChanged(map.snapshot(entries, revision, storeId), true),
       changed: (changes, { revision }) => this.#mapChanged(map.changed(changes, revision), false),

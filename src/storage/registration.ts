@@ -91,6 +91,8 @@ export class Registration {
       return true;
     } catch (error) {
       void lease?.revoke().catch(() => undefined);
+      // R22: leases do not run out while the store has no quorum, so what is still there proves nothing until it has had the whole time again.
+      this.#elsewhereSinceMs = null;
       this.#log.warn("the drive could not be registered in the cluster store yet", { reason: error instanceof Error ? error.message : String(error) });
       return false;
     }

@@ -7,10 +7,13 @@ import { parseGroupName } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { Dialer } from "../wire/dialer.ts";
 import type { Done, ReadDone } from "../wire/messages.ts";
+import { Alone, refusalOf, SILENT_DRIVE_MS } from "./alone.ts";
 import { verifyBlocks } from "./blocks.ts";
-import { Command, type Answer, type CommandKind } from "./command.ts";
+import { CommandQueue } from "./command-queue.ts";
+import { Command, COMMAND_DEADLINE_MS, type Answer, type CommandKind } from "./command.ts";
 import { Link } from "./link.ts";
 import { OperationList, PAUSE_MS_MAX, PAUSE_MS_MIN, Piece } from "./piece.ts";
+import { RetryTimer } from "./retry-timer.ts";
 import { RemoteVolume } from "./remote-volume.ts";
 import type { Volume, VolumeError, VolumeResult } from "./volume.ts";
 
@@ -44,18 +47,17 @@ export class Gateway {
   readonly #pieces: Piece[] = [];
   readonly #free: Piece[] = [];
   readonly #operations = new OperationList();
-  /** Commands not wholly cut yet, in order of arrival, from #waitingHead on. */
-  #waiting: (Command | null)[] = [];
-  #waitingHead = 0;
+  /** Commands not wholly cut yet, in order of arrival. */
+  readonly #waiting = new CommandQueue();
   #bytes = 0;
   readonly #arrivals: ArrivalClock;
   #tick: Timer;
   #pumping = false;
   #closed = false;
   #sweep: Timer;
-  #retry: Timer | null = null;
-  #retryAtMs = Infinity;
+  readonly #retry: RetryTimer;
   #readOnlySinceMs = 0;
+  readonly #alone = new Alone();
 
   /** `map` is kept fresh by the caller, who says so with `mapChanged`. `instance` is random and never 0. */
   constructor(platform: Platform, map: ClusterMap, dialer: Dialer, instance: Instance) {
@@ -64,6 +66,7 @@ export class Gateway {
     this.dialer = dialer;
     this.instance = instance;
     this.#map = map;
+    this.#retry = new RetryTimer(platform.clock, (nowMs) => this.#retryDue(nowMs));
     this.#arrivals = new ArrivalClock(platform.clock.nowMs());
     this.#tick = platform.clock.timer(ARRIVAL_TICK_MS, () => this.#ticked());
     this.#sweep = platform.clock.timer(SWEEP_MS, () => this.#swept());
@@ -86,8 +89,8 @@ export class Gateway {
   start(kind: CommandKind, id: VolumeId, lba: number, lbaCount: number, data: Buffer | null, arrival: Arrival | null): Promise<VolumeResult<Answer>> {
     const record = this.#map.volumes.get(id);
     if (!record) return Promise.resolve({ ok: false, error: "deleted" });
-    if (this.#closed || this.#waiting.length - this.#waitingHead >= WAITING_MAX) return Promise.resolve({ ok: false, error: "unavailable" });
-    if (kind !== "read" && this.#map.mode) return Promise.resolve({ ok: false, error: "read-only" });
+    if (this.#closed || this.#waiting.length >= WAITING_MAX) return Promise.resolve({ ok: false, error: "unavailable" });
+    if (kind !== "read" && (this.#map.mode || this.#alone.readOnly(this.platform.clock.nowMs()))) return Promise.resolve({ ok: false, error: "read-only" });
     const startMs = this.platform.clock.nowMs();
     return new Promise((resolve) => {
       const at = { arrival: arrival ?? new Arrival(this.#arrivals.receivedMs), startMs };
@@ -123,17 +126,28 @@ export class Gateway {
     }
   }
 
+  /** R24: drives of this server while the cluster store is silent; null when it answers. */
+  setAlone(local: ReadonlySet<DriveId> | null): void {
+    this.#alone.set(local);
+  }
+  /** Since when the oldest command waits, in the platform's clock; null: none does. Commands that a lone survivor answers do not count. */
+  heldSinceMs(): number | null {
+    if (this.#alone.readOnly(this.platform.clock.nowMs())) return null;
+    let oldestMs = Infinity;
+    for (const piece of this.#pieces) if (piece.state !== "free") oldestMs = Math.min(oldestMs, piece.command.deadlineMs - COMMAND_DEADLINE_MS);
+    return oldestMs === Infinity ? null : oldestMs;
+  }
+
   /** Ends all commands as unavailable and closes every channel. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#sweep.cancel();
     this.#tick.cancel();
-    this.#retry?.cancel();
+    this.#retry.close();
     for (const piece of this.#pieces) if (piece.state !== "free") this.#finishPiece(piece, "unavailable");
-    for (const command of this.#waiting) command?.finish("unavailable");
-    this.#waiting = [];
-    this.#waitingHead = 0;
+    for (const command of this.#waiting) command.finish("unavailable");
+    this.#waiting.clear();
     for (const link of this.#links.values()) link.close("the iSCSI role stops");
     this.#links.clear();
   }
@@ -144,14 +158,13 @@ export class Gateway {
   #pump(): void {
     if (this.#pumping || this.#closed) return;
     this.#pumping = true;
-    while (this.#waitingHead < this.#waiting.length) {
-      const command = this.#waiting[this.#waitingHead] as Command;
+    for (let command = this.#waiting.first; command; command = this.#waiting.first) {
       if (command.arrival.cancelled && !command.cut) {
         command.error ??= "unavailable";
         if (command.outstanding === 0) command.finish(null);
       }
       if (command.cut || command.resolved) {
-        this.#shiftWaiting();
+        this.#waiting.shift();
         continue;
       }
       const inUse = this.#pieces.length - this.#free.length;
@@ -163,17 +176,6 @@ export class Gateway {
       this.#route(piece);
     }
     this.#pumping = false;
-  }
-
-  #shiftWaiting(): void {
-    this.#waiting[this.#waitingHead++] = null;
-    if (this.#waitingHead === this.#waiting.length) {
-      this.#waiting.length = 0;
-      this.#waitingHead = 0;
-    } else if (this.#waitingHead > 1024) {
-      this.#waiting.splice(0, this.#waitingHead);
-      this.#waitingHead = 0;
-    }
   }
 
   #takePiece(): Piece {
@@ -192,16 +194,26 @@ export class Gateway {
     const pool = this.#map.pools.get(command.factor);
     if (!pool) return this.#pause(piece);
     piece.group = groupOf(command.factor, pool.groupCount, command.lineage, piece.extent);
-    const refusal = this.#refusal(piece);
+    const refusal = refusalOf(this.#map, piece);
     if (refusal) return this.#finishPiece(piece, refusal);
     const config = this.#map.groups.get(piece.group)?.config;
-    const drive = config && this.#map.drives.get(config.primary);
+    let drive = config && this.#map.drives.get(config.primary);
+    if (config && this.#alone.active && this.#links.get(config.primary)?.failing) {
+      const instead = this.#alone.instead(config, command.kind, this.platform.clock.nowMs());
+      if (instead && "error" in instead) return this.#finishPiece(piece, instead.error);
+      if (instead) drive = this.#map.drives.get(instead.drive);
+    }
     if (!drive) return this.#pause(piece);
     let link = this.#links.get(drive.id);
     if (!link) this.#links.set(drive.id, (link = new Link(this, drive.id, drive)));
     link.submit(piece);
   }
 
+  #routeAnew(piece: Piece, from: Link): void {
+    from.release(piece);
+    piece.enter("paused");
+    this.#routeAtOnce(piece);
+  }
   #routeAtOnce(piece: Piece): void {
     piece.pauseMs = PAUSE_MS_MIN;
     this.#route(piece);
@@ -216,7 +228,7 @@ export class Gateway {
     piece.enter("paused");
     piece.retryAtMs = this.platform.clock.nowMs() + piece.pauseMs;
     piece.pauseMs = Math.min(piece.pauseMs * 2, PAUSE_MS_MAX);
-    this.#armRetry(piece.retryAtMs);
+    this.#retry.arm(piece.retryAtMs);
   }
 
   /** From a link: the reply. Exhaustive over what a primary may say. */
@@ -237,6 +249,8 @@ export class Gateway {
         return this.#finishPiece(piece, "unavailable");
       case "no-space":
       case "read-only":
+        this.#alone.toldReadOnly(this.platform.clock.nowMs());
+        return this.#finishPiece(piece, reply.result);
       case "medium-error":
       case "deleted":
         return this.#finishPiece(piece, reply.result);
@@ -280,24 +294,12 @@ export class Gateway {
 
   // ---- read-only ----
 
-  /** What a piece of this group is answered at once while the cluster is read-only; null: it goes its way. */
-  #refusal({ command, group }: Piece): VolumeError | null {
-    if (!this.#map.mode) return null;
-    if (command.kind !== "read") return "read-only";
-    return this.#map.unservedGroups.has(group) ? "not-ready" : null;
-  }
-
   /** The cluster has become read-only, or what survives has changed: those that wait already are answered too. */
   #modeChanged(): void {
     if (!this.#map.mode) return;
     this.#readOnlySinceMs = this.platform.clock.nowMs();
     this.#refuse(false);
-    for (let at = this.#waitingHead; at < this.#waiting.length; at += 1) {
-      const command = this.#waiting[at] as Command;
-      if (command.kind === "read") continue;
-      if (command.outstanding === 0) command.finish("read-only");
-      else command.error ??= "read-only";
-    }
+    this.#waiting.refuseWrites();
     this.#pump();
   }
 
@@ -305,8 +307,21 @@ export class Gateway {
   #refuse(sentToo: boolean): void {
     for (const piece of this.#pieces) {
       if (piece.state === "free") continue;
-      const refusal = this.#refusal(piece);
+      const refusal = refusalOf(this.#map, piece);
       if (refusal && (sentToo || piece.state !== "sent" || this.#map.unservedGroups.has(piece.group))) this.#finishPiece(piece, refusal);
+    }
+  }
+
+  /** R24: without the store no news says that a drive is gone: what waits for one that cannot be reached is routed anew. */
+  #leaveSilent(nowMs: number): void {
+    for (const link of this.#links.values()) {
+      if (link.silentSince(nowMs - SILENT_DRIVE_MS)) link.close("it has not answered while the cluster store is silent");
+      link.lookAgain(nowMs - SILENT_DRIVE_MS);
+    }
+    for (const piece of this.#pieces) {
+      if (piece.state === "free") continue;
+      if (this.#alone.readOnly(nowMs) && piece.command.kind !== "read") this.#finishPiece(piece, "read-only");
+      else if (piece.state === "pending" && piece.link?.failing) this.#routeAnew(piece, piece.link);
     }
   }
 
@@ -320,9 +335,7 @@ export class Gateway {
       if (config) link.outdated(config.primaryInstance);
       return;
     }
-    link.release(piece);
-    piece.enter("paused");
-    this.#routeAtOnce(piece);
+    this.#routeAnew(piece, link);
   }
 
   #driveChanged(id: DriveId, changed: Set<DriveId>): void {
@@ -342,25 +355,15 @@ export class Gateway {
 
   // ---- time ----
 
-  #armRetry(atMs: number): void {
-    if (atMs >= this.#retryAtMs || this.#closed) return;
-    this.#retry?.cancel();
-    this.#retryAtMs = atMs;
-    // Never sooner than the shortest pause: one timer serves all that become due about then.
-    this.#retry = this.platform.clock.timer(Math.max(atMs - this.platform.clock.nowMs(), 1), () => this.#retryDue());
-  }
-
-  #retryDue(): void {
-    this.#retry = null;
-    this.#retryAtMs = Infinity;
-    const nowMs = this.platform.clock.nowMs();
+  /** Routes what is due; returns when the next is. */
+  #retryDue(nowMs: number): number {
     let nextMs = Infinity;
     for (const piece of this.#pieces) {
       if (piece.state !== "paused") continue;
       if (piece.retryAtMs <= nowMs) this.#route(piece);
       else nextMs = Math.min(nextMs, piece.retryAtMs);
     }
-    if (nextMs < Infinity) this.#armRetry(nextMs);
+    return nextMs;
   }
 
   #ticked(): void {
@@ -372,12 +375,12 @@ export class Gateway {
     const nowMs = this.platform.clock.nowMs();
     this.#sweep = this.platform.clock.timer(SWEEP_MS, () => this.#swept());
     // Those that wait come first: room that comes free must not go to a command whose time is up.
-    for (let at = this.#waitingHead; at < this.#waiting.length; at += 1) {
-      const command = this.#waiting[at] as Command;
+    for (const command of this.#waiting) {
       if (nowMs < command.deadlineMs) break;
       command.finish("unavailable");
     }
     if (this.#map.mode && nowMs - this.#readOnlySinceMs > SENT_WHEN_READ_ONLY_MS) this.#refuse(true);
+    if (this.#alone.active) this.#leaveSilent(nowMs);
     for (const piece of this.#pieces) {
       // R15: what waits to be sent for a host that is gone is dropped.
       const dropped = piece.state !== "free" && piece.state !== "sent" && piece.command.arrival.cancelled;
@@ -394,4 +397,3 @@ export class Gateway {
     }
   }
 }
-

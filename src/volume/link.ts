@@ -65,6 +65,7 @@ export class Link {
   readonly #clock = new ClockBound();
   #clockOf: Instance = NO_INSTANCE;
   #usedAtMs: number;
+  #dialledAtMs = 0;
 
   constructor(owner: LinkOwner, driveId: DriveId, target: Target) {
     this.#owner = owner;
@@ -76,6 +77,18 @@ export class Link {
   /** Instance at the other end; 0 while there is none. */
   get peerInstance(): Instance {
     return this.#channel?.peer.instance ?? NO_INSTANCE;
+  }
+  /** It was tried, and there is no channel now. */
+  get failing(): boolean {
+    return this.#channel === null && this.#lastError !== "";
+  }
+  /** Something was sent before `beforeMs`, and nothing was heard since. */
+  silentSince(beforeMs: number): boolean {
+    return this.#channel !== null && this.#tags.open > 0 && this.#usedAtMs < beforeMs;
+  }
+  /** Dials, though nobody has something to say, when that has failed and was last tried before `beforeMs`. */
+  lookAgain(beforeMs: number): void {
+    if (this.#state === "closed" && this.failing && this.#dialledAtMs < beforeMs) this.#dial();
   }
   /** Why it is not open, for an administrator; empty when nothing went wrong. */
   get lastError(): string {
@@ -154,6 +167,7 @@ export class Link {
 
   #dial(): void {
     this.#enter("dialling");
+    this.#dialledAtMs = this.#owner.platform.clock.nowMs();
     const attempt = (this.#attempt += 1);
     this.#owner.dialer
       .dial({ driveId: this.driveId, address: this.#target.address, port: this.#target.port }, (channel) => this.#opened(attempt, channel))

@@ -1,4 +1,5 @@
 import { realClock } from "../../src/platform/clock.ts";
+import { realRandom } from "../../src/platform/random.ts";
 import { realCrypto } from "../../src/platform/crypto.ts";
 import { MemoryStore, type MemoryStoreOptions } from "../../src/platform/store/memory.ts";
 import type { Clock, FatalReason, Log, Platform } from "../../src/platform/platform.ts";
@@ -27,9 +28,7 @@ export function fakePlatform(lines: LogLine[] = []): Platform {
     clock: realClock(),
     crypto: realCrypto(),
     log,
-    get random() {
-      return unused();
-    },
+    random: realRandom(),
     get network() {
       return unused();
     },

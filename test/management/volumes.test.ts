@@ -165,3 +165,19 @@ describe("a cluster store that does not answer clearly", () => {
     expect((await api.call("GET", "/api/v1/health")).body).toMatchObject({ state: "unavailable" });
   });
 });
+
+// X30
+test("no volume is created while the cluster store was restored and the drives have not told what they hold", async () => {
+  const fixture = new ApiFixture().form();
+  const cluster = fixture.read(keys.cluster) as Record<string, unknown>;
+  fixture.put(keys.cluster, { ...cluster, storeId: "the one before" });
+  const api = await fixture.open();
+  expect((await api.call("POST", "/api/v1/volumes", { name: "new", sizeBytes: 2 ** 30 })).status).toBe(503);
+  fixture.put(keys.cluster, { ...cluster, incarnation: 2, restore: { round: 1, done: false, why: "" } });
+  expect((await api.call("POST", "/api/v1/volumes", { name: "new", sizeBytes: 2 ** 30 })).status).toBe(503);
+  fixture.put(keys.cluster, { ...cluster, incarnation: 2, restore: { round: 1, done: true, why: "" } });
+  const { status, body } = await api.call("POST", "/api/v1/volumes", { name: "new", sizeBytes: 2 ** 30 });
+  expect(status).toBe(201);
+  expect(body["id"]).toBe(2 * 2 ** 32 + 1);
+  fixture.close();
+});

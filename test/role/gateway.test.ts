@@ -6,7 +6,8 @@ import { realClock } from "../../src/platform/clock.ts";
 import { realFiles } from "../../src/platform/files.ts";
 import { realNetwork } from "../../src/platform/network.ts";
 import { realRandom } from "../../src/platform/random.ts";
-import { MemoryStore } from "../../src/platform/store/memory.ts";
+import { awaitFence, fencePut } from "../../src/cluster/fence.ts";
+import { MemoryStore, type MemoryClient } from "../../src/platform/store/memory.ts";
 import type { ServerConfig } from "../../src/role/config.ts";
 import { runGateway } from "../../src/role/gateway.ts";
 import type { RoleContext } from "../../src/role/role.ts";
@@ -58,6 +59,26 @@ test("the role registers itself before its portal opens, and is gone from the st
   await role.stop();
   expect(await open(port)).toBe(false);
   expect((await context.store.range("up/gateway/")).entries).toEqual([]);
+  expect((await context.store.range("gateway/")).entries).toEqual([]);
+});
+
+// R26
+test("the role says that it obeys a fence, and a fence that it cannot hear of is not passed", async () => {
+  const { context, store } = await server();
+  await context.store.transact({ compares: [], puts: [cluster(ID)] });
+  const role = await runGateway(context);
+  const other = store.client();
+  ends.push(() => other.close());
+  await other.transact({ compares: [], puts: [fencePut(5, { what: "test", atMs: 0 })] });
+  expect(await awaitFence({ store: other, clock: realClock() }, 5)).toEqual([]);
+  expect((await other.range("fence/")).entries).toEqual([]);
+  expect((await other.range("obeyed/")).entries).toEqual([]);
+  (context.store as MemoryClient).setReachable(false);
+  await other.transact({ compares: [], puts: [fencePut(6, { what: "test", atMs: 0 })] });
+  expect((await awaitFence({ store: other, clock: realClock() }, 6, 300)).map(({ server: name }) => String(name))).toEqual(["one"]);
+  (context.store as MemoryClient).setReachable(true);
+  expect(await awaitFence({ store: other, clock: realClock() }, 6)).toEqual([]);
+  await role.stop();
 });
 
 test("the role waits for a cluster that is not formed yet and for a store that does not answer", async () => {

@@ -61,6 +61,63 @@ test("with two of three servers lost the cluster is read-only, and takes writes 
   }
 }, SCENARIO_MS);
 
+test("a lone survivor answers reads when an administrator says that the others are lost, and never before", async () => {
+  const trial = await TrialUnderTest.make({ store: "etcd" });
+  try {
+    const [survivor, second, third] = trial.servers;
+    if (!survivor || !second || !third) throw new Error("a trial has three servers");
+    const url = (await trial.volume("mine", "1GiB")).find((one) => one.includes(survivor.portal)) ?? "";
+    const connect = (): Promise<Initiator> => Initiator.connect(parsePortal(url), { initiatorName: INITIATOR });
+    const before = await connect();
+    for (let extent = 0; extent < EXTENTS; extent += 1) await before.write(extent * EXTENT_SECTORS, content(extent));
+    await before.logout();
+    // What a primary has told its members of its commit point is half a second old; what came after it would wait.
+    await Bun.sleep(2000);
+    const early = await trial.run("cluster", "confirm-lost", second.name, third.name);
+    expect(early.code).toBe(1);
+    expect(early.err).toContain("store answers");
+
+    for (const { name } of [second, third]) await trial.must("trial", "kill-server", name);
+    for (;;) {
+      const { code, err } = await trial.run("cluster", "confirm-lost", second.name, third.name);
+      if (code === 0) break;
+      expect(err).toContain("store answers");
+      await Bun.sleep(500);
+    }
+    note((await trial.health("read-only", "administrator's word")).at(-1) ?? "");
+    const host = await connect();
+    // The first one asks a drive; from then on the portal knows.
+    const settled = async (command: () => Promise<unknown>): Promise<string> => {
+      for (;;) {
+        const sense = await senseOf(command());
+        if (sense !== "status 8") return sense;
+      }
+    };
+    let readable = 0;
+    for (let extent = 0; extent < EXTENTS; extent += 1) {
+      expect(await settled(() => host.write(extent * EXTENT_SECTORS, content(2000)))).toBe(WRITE_PROTECTED);
+      let data: Buffer | null = null;
+      const sense = await settled(() => host.read(extent * EXTENT_SECTORS, 8).then((read) => (data = read)));
+      if (sense === "good") {
+        readable += 1;
+        expect((data as unknown as Buffer).equals(content(extent))).toBe(true);
+      } else expect(sense).toBe(NOT_READY);
+    }
+    expect(readable).toBeGreaterThan(0);
+    expect(readable).toBeLessThan(EXTENTS);
+    note(`${readable} of ${EXTENTS} extents were readable`);
+
+    for (const { name } of [second, third]) await trial.must("trial", "start-server", name);
+    await trial.health("healthy");
+    for (let extent = 0; extent < EXTENTS; extent += 1) {
+      expect((await host.read(extent * EXTENT_SECTORS, 8)).equals(content(extent))).toBe(true);
+      await host.write(extent * EXTENT_SECTORS, content(3000 + extent));
+    }
+  } finally {
+    await trial.wipe();
+  }
+}, SCENARIO_MS);
+
 function content(value: number): Buffer {
   return Buffer.alloc(4096, `extent ${value};`);
 }

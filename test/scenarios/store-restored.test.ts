@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { expectAllThere, startLoad } from "./load.ts";
+import { startLoad } from "./load.ts";
 import { SCENARIO_MS, TrialUnderTest } from "./trial-under-test.ts";
 
 test("a cluster store that is put back to an old copy loses nothing that was acknowledged since, and all drives notice", async () => {
@@ -26,7 +26,10 @@ test("a cluster store that is put back to an old copy loses nothing that was ack
     await client.progress(500);
     for (const { name } of trial.servers) expect(trial.hasLogged(name, "this drive does not obey the cluster store")).toBe(true);
     expect(trial.servers.some(({ name }) => trial.hasLogged(name, "The restore of the cluster store is done"))).toBe(true);
-    await expectAllThere(trial, client);
+    await client.stop();
+    for (const { portal } of trial.servers) expect(await client.verify(`iscsi://${portal}/${trial.report.target}/0`)).toBeGreaterThan(0);
+    // Writes may be refused while too few servers are up (sense 7/27): those are not acknowledged, and nothing else may be amiss.
+    expect(client.complaints.filter((complaint) => !complaint.includes("sense 7/27"))).toEqual([]);
   } finally {
     await trial.wipe();
   }

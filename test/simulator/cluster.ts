@@ -274,7 +274,9 @@ export class SimulatedCluster {
     this.stopping.add(name);
     const end = (): void => void (this.host(name).running === running && this.kill(name));
     if (!running.node) return end();
-    running.process.happen(() => void running.node?.stop().then(() => this.time.soon(end)));
+    // What fails in a process that its failed drive has ended meanwhile tells nobody anything.
+    const failed = (error: Error): void => void (running.process.alive && this.fail(`${name}: ${error.stack ?? error.message}`));
+    running.process.happen(() => void running.node?.stop().then(() => this.time.soon(end), failed));
     this.time.timer(STOP_MS_MAX, end);
   }
   restart(name: string, published = false): void {

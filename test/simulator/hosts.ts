@@ -85,6 +85,7 @@ export class Host {
       const blocks = chance.happens(0.7) ? whole(slot) : part(chance, slot, SECTORS_PER_BLOCK);
       return this.#try(again, (portal, ended) => this.#unmap(blocks, portal, ended));
     }
+    if (!slot.mixed && chance.happens(0.3)) return this.#try(again, (portal, ended) => this.#compareAndWrite(whole(slot), portal, ended));
     const span = choice < 0.4 ? part(chance, slot, 1) : whole(slot);
     this.#try(again, (portal, ended) => this.#write(span, portal, ended));
   }
@@ -132,6 +133,17 @@ export class Host {
     const call = this.#registers.begin("write", span, 0, this.#nowMs(), `${this.name} by ${portal.name}`);
     portal.submit(span.volume, (volume) => volume.unmap(span.lba, span.count), (answer) => {
       if (answer.ok) call.answered(this.#nowMs());
+      ended(answer);
+    });
+  }
+  /** Mostly with the value that somebody read last. */
+  #compareAndWrite(span: Span, portal: Portal, ended: (answer: PortalAnswer<unknown>) => void): void {
+    const expected = this.#registers.lastRead(span);
+    const value = this.#registers.newValue();
+    const call = this.#registers.begin("compare-and-write", span, value, this.#nowMs(), `${this.name} by ${portal.name}`, expected);
+    portal.submit(span.volume, (volume) => volume.compareAndWrite(span.lba, stamped(expected, span), stamped(value, span)), (answer) => {
+      if (answer.ok && answer.value === null) call.answered(this.#nowMs());
+      else if (answer.ok) call.miscompared(this.#nowMs());
       ended(answer);
     });
   }

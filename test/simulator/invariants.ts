@@ -1,32 +1,51 @@
 import type { DriveId, GroupId } from "../../src/base/ids.ts";
 import { parseGroupName, type GroupConfig } from "../../src/cluster/schema.ts";
 import type { Transaction } from "../../src/platform/store.ts";
+import { compareIds, showId, type EntryHeader, type EntryId } from "../../src/wire/entry.ts";
 import type { SimulatedCluster } from "./cluster.ts";
 import type { End } from "./network.ts";
 
 /** Operations remembered of a channel: far more than are ever open on one. */
 const ASKED_MAX = 10_000;
 const GROUP_PREFIX = "pg/";
+/** Acknowledged entries remembered of each group: the newest, which are the ones that could get lost. */
+const LEDGER_MAX = 64;
+/** How often queues and logs are measured, in events. */
+const MEASURED_EVERY = 5000;
+/** Messages on their way on one channel: what a gateway has under way at most, and as much for the rest. */
+const COMING_MAX = 8192;
+/** storage/drive/image.ts lets no log grow beyond it, apart from what is not committed yet. */
+const LOG_MAX = 65_536 + 4096;
+/** Entries acknowledged on each group, the newest last; and who was last seen to serve it. */
+interface Ledger {
+  readonly acknowledged: EntryId[];
+  served: string;
+}
+type Ledgers = Map<GroupId, Ledger>;
 
 /** From now on what must hold at every instant is looked at: at each event, each message, each change of a configuration. */
 export function watchInvariants(cluster: SimulatedCluster): void {
+  const ledgers: Ledgers = new Map(cluster.groupIds.map((group) => [group, { acknowledged: [], served: "" }]));
+  let events = 0;
   cluster.time.watchers.push(() => {
     // What fails inside a promise must end the story as well.
     if (cluster.failures.length > 0) throw new Error(cluster.failures[0]);
-    onePrimary(cluster);
+    onePrimary(cluster, ledgers);
+    if ((events += 1) % MEASURED_EVERY === 0) bounded(cluster);
   });
   cluster.network.sent = (from, message) => {
     if (message.type === "write" || message.type === "unmap") {
       from.asked.set(message.tag, message.operation);
       if (from.asked.size > ASKED_MAX) from.asked.delete(from.asked.keys().next().value as number);
-    } else if (message.type === "done" && message.result === "done") acknowledged(cluster, from, message.group, message.tag);
+    } else if (message.type === "done" && message.result === "done") acknowledged(cluster, ledgers, from, message.group, message.tag);
+    else if ((message.type === "read-done" && message.result === "done") || (message.type === "done" && message.result === "miscompare")) entitled(cluster, from, message.group);
   };
   const { store } = cluster;
   const apply = store.apply.bind(store);
   store.apply = (transaction) => {
     const changed = (transaction.puts ?? []).filter(({ key }) => key.startsWith(GROUP_PREFIX)).map(({ key }) => ({ key, before: store.find(key)?.value ?? null }));
     const outcome = apply(transaction);
-    if (outcome.outcome === "success") for (const { key, before } of changed) configured(cluster, transaction, key, before);
+    if (outcome.outcome === "success") for (const { key, before } of changed) configured(cluster, ledgers, transaction, key, before);
     return outcome;
   };
 }
@@ -35,27 +54,62 @@ export function watchInvariants(cluster: SimulatedCluster): void {
  * I1, I4, R24: one primary that may answer reads at an instant, by leases or by proof. Runs at every event, so it looks at that only
  * where two believe that they serve.
  */
-function onePrimary(cluster: SimulatedCluster): void {
+function onePrimary(cluster: SimulatedCluster, ledgers: Ledgers): void {
   const { hosts, groupIds } = cluster;
   for (const group of groupIds) {
     let serving = 0;
-    for (const { running } of hosts.values()) if (running?.node?.groups.get(group)?.state === "serving") serving += 1;
+    for (const [name, { running }] of hosts) {
+      const state = running?.node?.groups.get(group);
+      if (!state?.serving?.open) continue;
+      serving += 1;
+      if (serving === 1) serves(cluster, ledgers, group, name, state.epoch);
+    }
     if (serving < 2) continue;
     const found = [...hosts.keys()].filter((name) => {
-      const state = cluster.group(name, group);
-      return state?.state === "serving" && state.serving?.leases.mayAnswer() === true;
+      const serving = cluster.group(name, group)?.serving;
+      return serving?.open === true && serving.leases.mayAnswer();
     });
     if (found.length > 1) cluster.fail(`I1: ${found.join(" and ")} serve group ${group} at the same instant, epochs ${found.map((name) => cluster.group(name, group)?.epoch).join(" and ")}`);
   }
 }
 
+/** I4: what a primary tells of the content it tells under leases, or by proof (R24), at the very instant. A lone copy that is none has its own rules. */
+function entitled(cluster: SimulatedCluster, from: End, group: GroupId): void {
+  const primary = cluster.nameOf(from.self.id);
+  const serving = cluster.group(primary, group)?.serving;
+  if (serving && !serving.leases.mayAnswer()) cluster.fail(`I4: ${primary} answers a read of group ${group} without leases`);
+}
+
+/** I8: the ledger of acknowledged writes never shrinks: whoever serves, or becomes a member (I5), holds them all. */
+function serves(cluster: SimulatedCluster, ledgers: Ledgers, group: GroupId, name: string, epoch: number): void {
+  const ledger = ledgers.get(group) as Ledger;
+  const served = `${name} ${epoch}`;
+  if (ledger.served === served) return;
+  ledger.served = served;
+  const lacks = lacking(cluster, ledger, group, name);
+  // One that lags behind under an older epoch answers nothing.
+  if (lacks && cluster.config(group).epoch === epoch) cluster.fail(`I8: ${name} serves group ${group} at epoch ${epoch} without the acknowledged entry ${lacks}`);
+}
+function lacking(cluster: SimulatedCluster, { acknowledged }: Ledger, group: GroupId, name: string): string | null {
+  const image = cluster.host(name).images.get(group);
+  const lacks = acknowledged.find((id) => !image || (compareIds(id, image.log.base) > 0 && !image.log.contains(id)));
+  return lacks ? showId(lacks) : null;
+}
+
+/** Nothing that waits grows without end. */
+function bounded(cluster: SimulatedCluster): void {
+  for (const end of cluster.network.ends) if (end.comingCount > COMING_MAX) cluster.fail(`${end.comingCount} messages are on their way from ${end.peer.id} to ${end.self.id}`);
+  for (const [name, { images }] of cluster.hosts) for (const [group, { log }] of images) if (log.length > LOG_MAX) cluster.fail(`the log of group ${group} on ${name} has ${log.length} entries`);
+}
+
 /** I2: what is acknowledged is durable on every member of the configuration that its primary goes by. */
-function acknowledged(cluster: SimulatedCluster, from: End, group: GroupId, tag: number): void {
+function acknowledged(cluster: SimulatedCluster, ledgers: Ledgers, from: End, group: GroupId, tag: number): void {
   const operation = from.other?.asked.get(tag);
   const primary = cluster.nameOf(from.self.id);
   const members = cluster.group(primary, group)?.term?.config.members;
   if (operation === undefined || !members) return;
   const gateway = from.peer.instance;
+  note(ledgers.get(group), cluster.host(primary).images.get(group)?.log.entries ?? [], gateway, operation);
   for (const id of members) {
     const image = cluster.host(cluster.nameOf(id)).images.get(group);
     const results = image?.operations.get(gateway);
@@ -74,8 +128,19 @@ function adopted(cluster: SimulatedCluster, key: string, now: GroupConfig, chang
   }
 }
 
-/** I1, I3: what may become of a group's configuration in one step. */
-function configured(cluster: SimulatedCluster, { compares }: Transaction, key: string, before: string | null): void {
+/** Finds the entry of an operation that has just been acknowledged: among the last ones, unless the answer was recorded long ago. */
+function note(ledger: Ledger | undefined, entries: readonly EntryHeader[], gateway: number, operation: number): void {
+  for (let i = entries.length - 1; ledger && i >= Math.max(0, entries.length - LEDGER_MAX); i -= 1) {
+    const entry = entries[i] as EntryHeader;
+    if (entry.gateway !== gateway || entry.operation !== operation) continue;
+    ledger.acknowledged.push({ epoch: entry.epoch, seq: entry.seq });
+    if (ledger.acknowledged.length > LEDGER_MAX) ledger.acknowledged.shift();
+    return;
+  }
+}
+
+/** I1, I3, I5: what may become of a group's configuration in one step. */
+function configured(cluster: SimulatedCluster, ledgers: Ledgers, { compares }: Transaction, key: string, before: string | null): void {
   if (before === null) return;
   const old = JSON.parse(before) as GroupConfig;
   const now = cluster.config(parseGroupName(key.slice(GROUP_PREFIX.length)));
@@ -86,4 +151,12 @@ function configured(cluster: SimulatedCluster, { compares }: Transaction, key: s
   if (now.epoch !== old.epoch + 1) cluster.fail(`I1: the epoch does not grow by one: ${change}`);
   if (!old.members.includes(now.primary) || !now.members.includes(now.primary)) cluster.fail(`I3: the new primary is no member: ${change}`);
   if (now.members.some((id) => !old.members.includes(id) && !old.learners.includes(id))) cluster.fail(`I5: one that was no learner becomes a member: ${change}`);
+  const group = parseGroupName(key.slice(GROUP_PREFIX.length));
+  for (const id of now.members) {
+    if (old.members.includes(id)) continue;
+    const image = cluster.host(cluster.nameOf(id)).images.get(group);
+    const ledger = ledgers.get(group);
+    const lacks = ledger && lacking(cluster, ledger, group, cluster.nameOf(id));
+    if (!image || image.incomplete || image.damaged || lacks) cluster.fail(`I5: ${cluster.nameOf(id)} becomes a member ${lacks ? `without the acknowledged entry ${lacks}` : "while it is incomplete or damaged"}: ${change}`);
+  }
 }

@@ -32,17 +32,16 @@ export interface Call {
 /** I9: everything that hosts asked and were answered, sector by sector. */
 export class Registers {
   readonly #blocks = new Map<string, BlockOperation[]>();
-  /** R15: what was not answered can take effect only for a while. False while primaries refuse nothing by age. */
-  readonly #lateRefused: boolean;
+  readonly #lastRead = new Map<string, number>();
   #last = 0;
   answeredCount = 0;
   /** Commands that nobody knows the outcome of. */
   openCount = 0;
 
-  constructor(lateRefused: boolean) {
-    this.#lateRefused = lateRefused;
+  /** What a read of the span's first sector saw last; 0 before the first. */
+  lastRead({ volume, lba }: Span): number {
+    return this.#lastRead.get(`${volume}.${lba}`) ?? 0;
   }
-
   /** A value that is written nowhere else. */
   newValue(): number {
     return (this.#last += 1);
@@ -70,6 +69,7 @@ export class Registers {
       answered: (atMs, values) => {
         ended(atMs);
         if (values === undefined) return;
+        this.#lastRead.set(`${span.volume}.${span.lba}`, values[0] as number);
         for (const [i, part] of parts.entries()) {
           const block = Math.floor(span.lba / SECTORS_PER_BLOCK) + i;
           const at = block * SECTORS_PER_BLOCK + part.first - span.lba;
@@ -90,7 +90,7 @@ export class Registers {
   check(): string[] {
     const found: string[] = [];
     for (const [name, operations] of this.#blocks) {
-      const told = this.#lateRefused ? limited(operations) : operations;
+      const told = limited(operations);
       for (const sector of distinctSectors(operations)) {
         const own = told.filter(({ first, end }) => first <= sector && sector < end).map((operation) => ({ ...operation, value: operation.values?.[sector] ?? operation.value }));
         const wrong = checkRegister(own);
@@ -121,19 +121,24 @@ function distinctSectors(operations: readonly BlockOperation[]): number[] {
   return [...borders].sort((a, b) => a - b);
 }
 
-/** R15, I6: until when what was not answered may have been assigned, which is when it takes effect in the order of the log. */
+/**
+ * R15, I6: until when a change may have been assigned, which is when it takes effect in the order of the log. What is answered later
+ * than that must have been assigned before, too: to be old and yet undo another write that was acknowledged is what R15 forbids.
+ */
 function limited(operations: readonly BlockOperation[]): readonly (BlockOperation & { readonly latestMs?: number })[] {
   const ackedMs = operations.filter(({ kind, toMs, miscompared }) => kind !== "read" && toMs !== Infinity && !miscompared).map(({ toMs }) => toMs).sort((a, b) => a - b);
   return operations.map((operation) => {
-    if (operation.toMs !== Infinity) return operation;
+    if (operation.kind === "read" || operation.miscompared) return operation;
     const ackMs = ackedMs.find((atMs) => atMs > operation.fromMs) ?? Infinity;
-    return { ...operation, latestMs: Math.min(Math.max(ackMs, operation.fromMs + ORDINARY_MS), operation.fromMs + OLDEST_MS) };
+    const latestMs = Math.min(Math.max(ackMs, operation.fromMs + ORDINARY_MS), operation.fromMs + OLDEST_MS);
+    return operation.toMs === Infinity ? { ...operation, latestMs } : { ...operation, toMs: Math.min(operation.toMs, latestMs) };
   });
 }
 
 /** Bytes that tell what was written, and where. */
 export function stamped(value: number, span: Span): Buffer {
   const data = Buffer.alloc(span.count * SECTOR_BYTES, value & 255);
+  if (value === 0) return data;
   for (let i = 0; i < span.count; i += 1) {
     data.writeDoubleLE(value, i * SECTOR_BYTES);
     data.writeDoubleLE(span.lba + i, i * SECTOR_BYTES + 8);

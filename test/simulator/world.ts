@@ -16,8 +16,6 @@ const GROUPS = 4;
 const EXTENTS = 3;
 /** How patient a host is with a path. */
 const TIMEOUTS_MS = [500, 1500, 4000, 12_000];
-/** R15: whether primaries refuse late writes yet; until then what was not answered may happen at any time. */
-const LATE_REFUSED = true;
 
 /** Everything that a story is told of: servers with drives, portals and monitors, and hosts with their volumes. */
 export class World {
@@ -30,7 +28,7 @@ export class World {
   /** Users of the volume that is to be deleted. */
   readonly doomed: readonly Host[];
   readonly slots: readonly Slot[];
-  readonly registers = new Registers(LATE_REFUSED);
+  readonly registers = new Registers();
 
   constructor(seed: number, shape: Shape, verbose: boolean) {
     this.seed = seed;

@@ -68,6 +68,22 @@ describe("a disk with the identity of a drive", () => {
     expect(where()).toBe("s2");
   });
 
+  test("that was moved while the store had no quorum, and so let no lease run out, registers when it has one again", () => {
+    const { time, store, where } = world();
+    const before = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    void before.client.close();
+    const moved = new Place(time, store, "s2", 6);
+    time.pass(1000);
+    store.setAvailable(false);
+    time.pass(20_000);
+    store.setAvailable(true);
+    time.pass(20_000);
+    expect(moved.refusals).toEqual([]);
+    expect(moved.registered).toBe(true);
+    expect(where()).toBe("s2");
+  });
+
   test("that restarts in its place registers at once", () => {
     const { time, store } = world();
     const before = new Place(time, store, "s1", 5);

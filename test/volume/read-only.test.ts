@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { DriveId } from "../../src/base/ids.ts";
 import { groupId, keys } from "../../src/cluster/schema.ts";
 import type { VolumeError, VolumeResult } from "../../src/volume/volume.ts";
 import { GROUPS, put } from "./fake-storage.ts";
@@ -19,6 +20,65 @@ function watched(promise: Promise<VolumeResult<Buffer | null>>): { error: Volume
   void promise.then((result) => (seen.error = result.ok ? "none" : result.error));
   return seen;
 }
+
+describe("R24: a portal whose cluster store is silent", () => {
+  /** Every group's primary is drive 0, which is away; drive 1 is this server's and a member of all. */
+  async function alone(): Promise<World> {
+    const world = new World();
+    for (let index = 0; index < GROUPS; index += 1) {
+      const [primary, other] = [world.drive(0), world.drive(1)];
+      put(world.map, keys.group(groupId(1, index)), { incarnation: 1, epoch: 9, primary: primary.id, primaryInstance: 1, members: [primary.id, other.id], learners: [], nonce: 9 });
+    }
+    await world.clock.until(world.volume.write(0, pattern(4096, 1)));
+    world.drive(0).up = false;
+    world.drive(0).dropChannels();
+    await world.clock.pass(10);
+    return world;
+  }
+  const local = (world: World): Set<DriveId> => new Set([world.drive(1).id]);
+
+  test("reads from the copy on its own server, when that drive is willing", async () => {
+    const world = await alone();
+    world.drive(1).isPrimary = () => true;
+    const before = watched(world.volume.read(0, 8));
+    await world.clock.pass(3000);
+    expect(before.error).toBeNull();
+    world.gateway.setAlone(local(world));
+    await world.clock.pass(1000);
+    expect(before.error).toBe("none");
+    const read = await world.clock.until(world.volume.read(0, 8));
+    expect(read.ok && read.value.equals(pattern(4096, 1))).toBe(true);
+  });
+
+  test("waits as long as its own drive is not willing, and takes the primary again when that is back", async () => {
+    const world = await alone();
+    world.gateway.setAlone(local(world));
+    const read = watched(world.volume.read(0, 8));
+    await world.clock.pass(8000);
+    expect(read.error).toBeNull();
+    expect(world.gateway.heldSinceMs()).not.toBeNull();
+    world.drive(0).up = true;
+    await world.clock.pass(4000);
+    expect(read.error).toBe("none");
+  });
+
+  test("refuses writes, and reads without a copy here, once a drive has said that it takes none", async () => {
+    const world = await alone();
+    world.drive(1).behave = (command) => (command.type === "read" ? "serve" : "read-only");
+    world.drive(1).isPrimary = () => true;
+    world.gateway.setAlone(local(world));
+    expect(await world.clock.until(world.volume.write(0, pattern(4096, 2)))).toEqual({ ok: false, error: "read-only" });
+    const sent = world.drive(1).received.length;
+    expect(await world.clock.until(world.volume.write(0, pattern(4096, 2)))).toEqual({ ok: false, error: "read-only" });
+    expect(world.drive(1).received.length).toBe(sent);
+    expect((await world.clock.until(world.volume.read(0, 8))).ok).toBe(true);
+    world.gateway.setAlone(new Set());
+    expect(await world.clock.until(world.volume.read(0, 8))).toEqual({ ok: false, error: "not-ready" });
+    world.drive(0).up = true;
+    world.gateway.setAlone(null);
+    expect(await world.clock.until(world.volume.write(0, pattern(4096, 3)))).toEqual({ ok: true, value: null });
+  });
+});
 
 describe("while the cluster is read-only, a gateway", () => {
   test("refuses writes and unmaps at once and sends nothing of them", async () => {

@@ -1,4 +1,5 @@
 import type * as v from "valibot";
+import { fencePut, openFences } from "../../cluster/fence.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import { keys, type MappingRecord } from "../../cluster/schema.ts";
 import type { MappingAnswer, MappingCreateAnswer, MappingsAnswer } from "../api.ts";
@@ -6,6 +7,7 @@ import type { ApiApp, ApiContext } from "../app.ts";
 import { audit } from "../audit.ts";
 import { LUN_MAX, mappingCreateBody, readBody } from "../bodies.ts";
 import { commit, type Change } from "../commit.ts";
+import { allPortals, fenceId } from "../portals.ts";
 import { Problem } from "../problem.ts";
 import { findHost, findVolume, readMappings, readWanted } from "../records.ts";
 import { endpoint, serversByName } from "./status.ts";
@@ -41,7 +43,9 @@ export function addMappingRoutes(app: ApiApp, context: ApiContext): void {
 
   app.delete("/api/v1/mappings/:volume/:host", async (request) => {
     const { volume, host } = request.req.param();
-    const deleted = await commit(store, () => prepareDelete(context, volume, host));
+    const id = fenceId(context);
+    const { fence, ...deleted } = await commit(store, () => prepareDelete(context, volume, host, id));
+    await allPortals(context, fence, `The volume ${volume} is unmapped from the host ${host}`);
     audit(context, request.env.remote, "volume unmapped", { ...deleted });
     return request.json<MappingAnswer>(deleted);
   });
@@ -91,15 +95,23 @@ function chooseLun(host: string, taken: ReadonlySet<number>, wanted: number | un
   throw new Problem("no-free-lun", `The host ${host} has ${LUN_MAX + 1} volumes, the most it can have. Unmap one first.`);
 }
 
-async function prepareDelete({ store }: ApiContext, volumeName: string, hostName: string): Promise<Change<MappingAnswer>> {
+/** `fence`: what to wait for (R26). After an unmapping that was not confirmed by all, the one that is still open. */
+async function prepareDelete({ store, platform }: ApiContext, volumeName: string, hostName: string, id: number): Promise<Change<MappingAnswer & { fence: number }>> {
   const [{ volume }, { host }] = await Promise.all([findVolume(store, volumeName), findHost(store, hostName)]);
   const mapping = (await readMappings(store)).find((candidate) => candidate.volume === volume.id && candidate.host === host.name);
-  if (mapping === undefined) throw new Problem("not-found", `The volume ${volume.name} is not mapped to the host ${host.name}.`);
+  const what = `unmap ${volume.id} ${host.name}`;
+  if (mapping === undefined) {
+    const open = (await openFences(store)).find(({ fence }) => fence.what.startsWith(what));
+    if (!open) throw new Problem("not-found", `The volume ${volume.name} is not mapped to the host ${host.name}.`);
+    const lun = Number(open.fence.what.slice(what.length + 1));
+    const proof = { key: keys.fence(open.id), value: JSON.stringify(open.fence) };
+    return { transaction: { compares: [], puts: [proof] }, proof, result: { volume: volume.name, host: host.name, lun, fence: open.id }, what: `unmap the volume ${volume.name}` };
+  }
   const key = keys.mapping(host.name, mapping.lun);
   return {
-    transaction: { compares: [{ key, revision: mapping.revision }], deletes: [key] },
+    transaction: { compares: [{ key, revision: mapping.revision }], puts: [fencePut(id, { what: `${what} ${mapping.lun}`, atMs: platform.clock.wallMs() })], deletes: [key] },
     proof: { key, value: null },
-    result: { volume: volume.name, host: host.name, lun: mapping.lun },
+    result: { volume: volume.name, host: host.name, lun: mapping.lun, fence: id },
     what: `unmap the volume ${volume.name} from the host ${host.name}`,
   };
 }

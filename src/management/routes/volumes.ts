@@ -2,6 +2,8 @@ import * as v from "valibot";
 import { assert } from "../../base/assert.ts";
 import type { VolumeId } from "../../base/ids.ts";
 import { capacity, serversWithDrives, usableBytes } from "../../cluster/capacity.ts";
+import { openRound, restoreWanted, storeReplaced } from "../../cluster/adoption.ts";
+import { fencePut } from "../../cluster/fence.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import * as schema from "../../cluster/schema.ts";
 import { keys, type PoolRecord, type Tombstone, type VolumeRecord } from "../../cluster/schema.ts";
@@ -11,6 +13,7 @@ import type { ApiApp, ApiContext } from "../app.ts";
 import { audit } from "../audit.ts";
 import { readBody, volumeCreateBody } from "../bodies.ts";
 import { commit, type Change } from "../commit.ts";
+import { allPortals, fenceId } from "../portals.ts";
 import { Problem } from "../problem.ts";
 import { findVolume, noVolume, readMappings, readRecord, readWanted } from "../records.ts";
 
@@ -46,7 +49,14 @@ export function addVolumeRoutes(app: ApiApp, context: ApiContext): void {
   });
 
   app.delete("/api/v1/volumes/:name", async (request) => {
-    const deleted = await commit(store, () => prepareDelete(context, request.req.param("name")));
+    const name = request.req.param("name");
+    // R21: first all portals stop serving it, then it is gone.
+    if (request.req.query("force") === undefined) {
+      const id = fenceId(context);
+      await commit(store, () => prepareFence(context, name, id));
+      await allPortals(context, id, `The volume ${name} is not deleted yet`);
+    }
+    const deleted = await commit(store, () => prepareDelete(context, name));
     audit(context, request.env.remote, "volume deleted", { volume: deleted.name, id: deleted.id });
     return request.json<VolumeAnswer>(volumeAnswer(view.map, deleted));
   });
@@ -64,7 +74,7 @@ function checkCluster(map: ClusterMap, ready: boolean, factor: number): void {
 }
 
 /** Reads the store and names the transaction that creates the volume, and its pool when it is the first of its factor. */
-async function prepareCreate({ store, platform }: ApiContext, { name, sizeBytes, factor }: CreateBody): Promise<Change<VolumeRecord>> {
+async function prepareCreate({ store, platform, view }: ApiContext, { name, sizeBytes, factor }: CreateBody): Promise<Change<VolumeRecord>> {
   const [cluster, counter, taken, pool, firstPool] = await Promise.all([
     readRecord(store, keys.cluster, schema.clusterRecord),
     readRecord(store, keys.volumeCounter, v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
@@ -74,6 +84,9 @@ async function prepareCreate({ store, platform }: ApiContext, { name, sizeBytes,
   ]);
   if (taken.found !== null) throw new Problem("name-taken", `There is a volume ${name} already.`);
   if (cluster.value === null || firstPool.value === null) throw new Problem("not-ready", "The cluster is not formed yet.");
+  // R14: the counter of a store that went back has been counted on already; the next incarnation makes its numbers new.
+  const doubted = restoreWanted(view.map) !== null || openRound(cluster.value) !== undefined || storeReplaced(cluster.value, view.map.storeId);
+  if (doubted) throw new Problem("not-ready", "The cluster store was restored from a backup and the drives are still being asked what they hold. Try again when the cluster serves.");
   const next = (counter.value ?? 0) + 1;
   assert(next < 2 ** 32, "a volume's counter stays below 2^32");
   const id = (cluster.value.incarnation * 2 ** 32 + next) as VolumeId;
@@ -100,16 +113,26 @@ async function prepareCreate({ store, platform }: ApiContext, { name, sizeBytes,
   return { transaction, proof: { key: keys.volume(id), value }, result: record, what: `create the volume ${name}` };
 }
 
+/** R21, R26: each portal confirms that it has nothing under way on a volume that is mapped nowhere. */
+async function prepareFence({ store, platform }: ApiContext, name: string, id: number): Promise<Change<null>> {
+  const { volume, revision } = await findVolume(store, name);
+  await checkUnmapped(store, volume);
+  const put = fencePut(id, { what: `delete ${volume.id}`, atMs: platform.clock.wallMs() });
+  return { transaction: { compares: [{ key: keys.volume(volume.id), revision }, { key: put.key, revision: 0 }], puts: [put] }, proof: put, result: null, what: `delete the volume ${name}` };
+}
+
+async function checkUnmapped(store: ApiContext["store"], { id, name }: VolumeRecord): Promise<void> {
+  const mapping = (await readMappings(store)).find((candidate) => candidate.volume === id);
+  if (mapping !== undefined) throw new Problem("in-use", `The volume ${name} is mapped to the host ${mapping.host} as LUN ${mapping.lun}. Unmap it first.`);
+}
+
 /**
  * R21: the tombstone and the end of the volume's record are one transaction. A mapping made meanwhile touches the volume's record, so that
  * the compare on it refuses the deletion.
  */
 async function prepareDelete({ store, platform }: ApiContext, name: string): Promise<Change<VolumeRecord>> {
   const { volume, revision, nameRevision } = await findVolume(store, name);
-  const mapping = (await readMappings(store)).find((candidate) => candidate.volume === volume.id);
-  if (mapping !== undefined) {
-    throw new Problem("in-use", `The volume ${name} is mapped to the host ${mapping.host} as LUN ${mapping.lun}. Unmap it first.`);
-  }
+  await checkUnmapped(store, volume);
   const tombstone: Tombstone = { id: volume.id, name, factor: volume.factor, lineage: volume.lineage, deletedAtMs: platform.clock.wallMs() };
   const value = JSON.stringify(tombstone);
   const transaction: Transaction = {

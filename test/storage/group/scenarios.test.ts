@@ -156,7 +156,7 @@ describe("a failover", () => {
     expect(stage.read(stage.place(0))[0]).toBe(value);
   });
 
-  test("does not follow from the published death of an older instance", () => {
+  test("X10: does not follow from the published death of an older instance", () => {
     const stage = new Stage();
     const { id } = stage.cluster.host("a");
     stage.cluster.restart("a");
