@@ -59,12 +59,14 @@ async function searchIn(directory: string, asked: Search): Promise<Found> {
 }
 
 /** A told story must fail by its expectations in the copy, and only there. */
-async function tell(directory: string, { test, named }: StoryTest): Promise<Outcome> {
-  const [broken, whole] = [await run(directory, ["test", `./${test}`, "-t", named]), await run(TOP, ["test", `./${test}`, "-t", named])];
+async function tell(directory: string, { test, named, answers }: StoryTest): Promise<Outcome> {
+  const words = ["test", "--timeout", String(HUNT_MS_MAX), `./${test}`, "-t", named];
+  const [broken, whole] = [await run(directory, words), await run(TOP, words)];
   if (whole.code !== 0) throw new Error(`${test} fails without the canary:\n${whole.err}`);
   const failed = broken.err.split("\n").find((line) => line.startsWith("(fail)"));
-  if (broken.code === 0 || failed === undefined) return { caught: null, detail: broken.err };
-  return { caught: test, detail: failed.replace(/ \[.*/, "") };
+  const wrong = broken.err.split("\n").find((line) => answers.test(line));
+  if (broken.code === 0 || failed === undefined || wrong === undefined) return { caught: null, detail: broken.err };
+  return { caught: test, detail: `${wrong.trim()} ${failed.replace(/ \[.*/, "")}` };
 }
 
 async function run(directory: string, words: readonly string[]): Promise<{ code: number; out: string; err: string }> {
