@@ -11,9 +11,11 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
  * up/drive/<drive>                 | that drive's storage process, leased     | Up
  * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
+ * away/<instance>                  | that iscsi role, leased                  | Away, while it takes no hosts
  * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
  * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
  * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
+ * banned/<gateway>                 | management, for a silent portal without a lease (R26); removed by its successor | BanRecord
  * up/server/<name>                 | that server's supervisor, leased         | Up
  * observed/<drive>                 | that drive's storage process, leased     | Observed
  * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
@@ -84,6 +86,10 @@ export type Up = v.InferOutput<typeof up>;
 export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
 export type GatewayUp = v.InferOutput<typeof gatewayUp>;
 
+/** A portal that has sent its hosts to others, since it does not reach these drives. Its revision says who went first: the last one stays. */
+export const away = v.object({ instance, server: serverName, drives: v.array(driveId) });
+export type AwayRecord = v.InferOutput<typeof away>;
+
 /** R26: a portal that may serve hosts; not leased, since it serves without the store too. */
 export const gatewayRecord = v.object({
   instance,
@@ -92,6 +98,9 @@ export const gatewayRecord = v.object({
   serving: v.boolean(),
 });
 export type GatewayRecord = v.InferOutput<typeof gatewayRecord>;
+/** R26: a portal of which nothing is taken any more; it may still live, and begins anew under another instance then. */
+export const banRecord = v.object({ instance, server: serverName, atMs: v.number() });
+export type BanRecord = v.InferOutput<typeof banRecord>;
 export const fenceRecord = v.object({
   /** What the fence is for, to find it again: "unmap <volume> <host>", "delete <volume>". */
   what: v.string(),
@@ -113,6 +122,8 @@ export type WaitReason = v.InferOutput<typeof waitReason>;
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** R26: banned gateways of which this process takes nothing any more. */
+  bans: v.optional(v.array(instance)),
   /** The pass that is under way: its group, and extents looked at. */
   scrub: v.optional(v.object({ group: count, kind: v.picklist(["light", "deep"]), checkedExtents: count })),
   /** R25: blocks that this process, as primary, has found bad on the drives of its groups since it started. */
@@ -266,7 +277,9 @@ export const keys = {
   host: (name: string) => `host/${name}`,
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
+  away: (id: number) => `away/${id}`,
   gateway: (id: number) => `gateway/${id}`,
+  banned: (gateway: number) => `banned/${gateway}`,
   fence: (id: number) => `fence/${id}`,
   obeyed: (fence: number, gateway: number) => `obeyed/${fence}/${gateway}`,
   recovery: (id: DriveId) => `recovery/${id}`,

@@ -105,9 +105,9 @@ export class IscsiTarget {
     this.#timer = null;
   }
 
-  /** Closes every connection, and lets nobody log in for `ms`. */
+  /** Closes every connection, and lets nobody log in for `ms`, or for longer if that was said before. */
   suspend(ms: number, reason: string): void {
-    this.#suspendedUntilMs = this.#platform.clock.nowMs() + ms;
+    this.#suspendedUntilMs = Math.max(this.#suspendedUntilMs, this.#platform.clock.nowMs() + ms);
     for (const connection of [...this.#connections]) connection.close(reason);
   }
 

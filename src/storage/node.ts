@@ -77,7 +77,7 @@ export class StorageNode {
   constructor(options: NodeOptions) {
     this.#options = options;
     const { platform, store, drive } = options;
-    this.#gateways = new Gateways(platform.clock);
+    this.#gateways = new Gateways(platform.clock, options.map);
     this.#links = new Links(options.dialer, platform.clock, platform.log, {
       address: (id) => this.#address(id),
       up: (id) => this.#eachGroup((group) => group.channelUp(id)),
@@ -92,6 +92,7 @@ export class StorageNode {
       usedBytes: drive.space().usedBytes,
       groups: observeGroups(drive, options.map, this.#groups),
       damage: [...this.damage.counts],
+      ...(this.#gateways.bans.length > 0 && { bans: this.#gateways.bans }),
       ...(this.scrubber.running && { scrub: this.scrubber.running }),
     }), (why) => this.#refusedHere(why));
     this.#space = new Space(options.drive);
@@ -187,7 +188,7 @@ export class StorageNode {
   refuse({ peer }: Hello): string | null {
     if (this.#closed) return "this drive stops";
     if (!this.#standing.good) return NOT_OBEYING;
-    if (peer.kind === "gateway") return this.#options.map.deaths.has(peer.id) ? "this gateway was published dead" : null;
+    if (peer.kind === "gateway") return this.#gateways.refuse(peer.instance);
     const refused = this.#refused.get(peer.id as DriveId) ?? 0;
     if (peer.instance <= refused) return "this instance of the drive was published dead";
     for (const channel of this.#accepted)
@@ -309,7 +310,8 @@ export class StorageNode {
         this.#groups.get(id)?.evaluate();
       }
       if (kind === "death") this.#eachGroup((group) => group.evaluate());
-      if (kind === "death") for (const channel of this.#accepted) if (channel.peer.kind === "gateway" && channel.peer.id === rest[0]) channel.close("this gateway was published dead");
+      this.#gateways.shutOut(key, this.#accepted);
+      if (kind === "banned") this.#registration.changed();
       if (kind === "tombstone") this.#eachGroup((group) => group.serving?.purgeDeleted());
     }
   }
@@ -364,6 +366,8 @@ export class StorageNode {
       volume: (id) => (map.tombstones.has(id) ? "deleted" : map.volumes.has(id) ? "known" : "unknown"),
       tombstones: (group) => [...map.tombstones.values()].filter(({ factor }) => factor === groupFactor(group)),
       extentsOf: (group) => drive.extents().filter((key) => this.groupOf(key) === group).sort(compareExtents),
+      banned: (gateway) => this.#gateways.banned(gateway),
+      storeSeen: () => map.revision,
       deadInstance: (id) => map.deaths.get(id)?.instance ?? (0 as Instance),
       refused: () => this.#refused,
       refuseInstance: (id, instance) => this.#refuseInstance(id, instance),

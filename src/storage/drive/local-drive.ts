@@ -276,7 +276,8 @@ export class LocalDrive implements Drive {
 
   #tick(): void {
     this.#timer = this.#platform.clock.timer(this.#tuning.checkpointIntervalMs, () => {
-      if ((this.#journal as Journal).next.position !== this.#checkpointPosition) this.#request();
+      // A slot that rotted is written anew though nothing else changes.
+      if ((this.#journal as Journal).next.position !== this.#checkpointPosition || this.#extents.cache.dirty.size > 0) this.#request();
       this.#tick();
     });
   }

@@ -47,7 +47,7 @@ export class Allocation {
     if (this.#waiting.length > 0) for (const run of this.#waiting.splice(0)) run();
   }
 
-  /** What copies to a learner are charged with, and are now; null = it has no room for them. The caller holds their range's lock. */
+  /** What copies to a learner are charged with when they are sent; null = it has no room for them. The caller holds their range's lock. */
   async forCopies(peer: PeerState, copies: readonly { readonly range: BlockRange; readonly checksums: Uint32Array }[]): Promise<number[] | null> {
     const { space } = this.#serving.host;
     const sum = (): number => charges.reduce((total, charge) => total + charge, 0);
@@ -57,7 +57,6 @@ export class Allocation {
       charges = exact.filter((charge) => charge !== null);
       if (charges.length < copies.length || (sum() > 0 && space.roomAt(peer.channel, sum()) !== "room")) return null;
     }
-    if (peer.channel) space.charge(peer.channel, sum());
     return charges;
   }
   /** Blocks that the learner would have to allocate; null = it does not say. */

@@ -37,7 +37,9 @@ export class Commands {
   take(channel: Channel, message: Read | Change): void {
     const volume = message.type === "write" || message.type === "compare-and-write" ? message.key.volume : message.range.volume;
     const known = this.#serving.purged(volume) ? "deleted" : this.#serving.host.volume(volume);
-    const refusal: CommandResult | null = !this.#serving.open ? "not-primary" : known === "deleted" ? "deleted" : known === "unknown" ? "unknown-volume" : null;
+    // R26: who became primary after a ban was confirmed by its predecessors knows of it before it takes anything.
+    const ready = this.#serving.open && this.#serving.host.storeSeen() >= this.#serving.term.begunRevision;
+    const refusal: CommandResult | null = !ready ? "not-primary" : known === "deleted" ? "deleted" : known === "unknown" ? "unknown-volume" : null;
     if (message.type === "read") return refusal ? this.#readDone(channel, message, refusal) : this.#read({ channel, message, repairs: 0 });
     if (refusal) return this.#done(channel, message.tag, refusal);
     this.#modify(channel, message);
@@ -115,7 +117,8 @@ export class Commands {
 
   /** Why a change is not assigned now; asked when nothing is waited for any more. */
   #refusal(range: BlockRange, message: Change): CommandResult | null {
-    if (!this.#serving.open) return "not-primary";
+    // R26: what of a banned gateway has waited here is not assigned after its ban was confirmed. Nobody hears the answer.
+    if (!this.#serving.open || this.#serving.host.banned(message.gateway)) return "not-primary";
     if (this.#serving.purged(range.volume)) return "deleted";
     // R15: once, after all waiting; I6.
     return this.#serving.late.isLate(range, message, this.#serving.host.clock.nowMs()) ? "late" : null;

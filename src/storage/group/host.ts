@@ -42,6 +42,10 @@ export interface GroupHost {
   tombstones(group: GroupId): readonly { id: VolumeId; lineage: VolumeId }[];
   /** Extents of the group on this drive, in the order of manifests. */
   extentsOf(group: GroupId): ExtentKey[];
+  /** R26: nothing of this gateway is taken any more. */
+  banned(gateway: Instance): boolean;
+  /** Revision up to which the watch has shown the store. */
+  storeSeen(): number;
   /** R18: newest instance of the drive that a supervisor has published as dead; 0 = none. */
   deadInstance(drive: DriveId): Instance;
   /** R18: from now on frames of this drive's instances up to `instance` are refused. */

@@ -63,11 +63,10 @@ export class Recovery {
     assert(tail && image, "R9: catch-up begins with the learner's tail");
     const common = newestCommon(tail, image);
     const uncommitted = this.#serving.uncommitted.map(({ entry }) => entry).filter((entry) => compareIds(entry, image.log.last) > 0);
-    // The learner's log reaches back to the commit point at least: as a member it is asked for everything after it (R7).
-    const committed = this.#serving.committedNow();
+    // All of the log that there is: it reaches back to the commit point, after which R7 asks a member for everything, and it tells
+    // whoever becomes primary of what was acknowledged of late (R15, X37), though the learner was a member then.
+    const { base } = image.log;
     const inLog = common !== null && image.log.contains(common);
-    const oldest = inLog ? common : image.log.contains(tail.committed) ? tail.committed : image.log.base;
-    const base = inLog && compareIds(committed, oldest) < 0 ? committed : oldest;
     const entries = [...image.log.after(base), ...uncommitted];
     if (common) {
       // All of it, wherever the log that is sent begins.
@@ -199,6 +198,7 @@ export class Recovery {
     };
     for (const [index, { range, checksums, data }] of all.entries()) {
       const clean = index === all.length - 1 ? { first, count } : { first: 0, count: 0 };
+      if (this.peer.channel) host.space.charge(this.peer.channel, charges[index] ?? 0);
       // Where the primary has no such extent any more: only these blocks, since beside them a host may have begun it anew.
       term.ask(this.peer, (shared) => ({ ...shared, type: "copy", allocates: charges[index] ?? 0, range, version: versions[index] ?? last, checksums, data, clean }), settled);
     }

@@ -37,6 +37,8 @@ export interface PeerState {
 export class Term {
   config: GroupConfig;
   revision: number;
+  /** R26: of the configuration that made this drive primary. Whoever fenced before it counts on this drive knowing all bans up to here. */
+  readonly begunRevision: number;
   readonly peers = new Map<DriveId, PeerState>();
   /** R8, R11c: another configuration that may already be current. */
   pending: GroupConfig | null = null;
@@ -52,6 +54,7 @@ export class Term {
     this.#host = host;
     this.config = config;
     this.revision = revision;
+    this.begunRevision = revision;
     this.#keepPeers();
   }
 
