@@ -32,12 +32,14 @@ export async function hunt(canary: Canary): Promise<Outcome> {
   }
 }
 
-/** Throws when the text to be broken is not there exactly once. */
-async function applyEdit(directory: string, { file, find, replace }: Edit): Promise<void> {
-  const path = join(directory, file);
-  const parts = (await readFile(path, "utf8")).split(find);
+async function applyEdit(directory: string, edit: Edit): Promise<void> {
+  await writeFile(join(directory, edit.file), await edited(edit, directory));
+}
+/** The file as the edit makes it. Throws when the text to be broken is not there exactly once. */
+export async function edited({ file, find, replace }: Edit, directory = TOP): Promise<string> {
+  const parts = (await readFile(join(directory, file), "utf8")).split(find);
   if (parts.length !== 2) throw new Error(`a canary no longer fits ${file}: "${find}" is there ${parts.length - 1} times`);
-  await writeFile(path, parts.join(replace));
+  return parts.join(replace);
 }
 
 async function search(directory: string, { seedsMax, answers, shape, seconds = SECONDS }: Stories): Promise<Outcome> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { note } from "../../note.ts";
-import { hunt, type Outcome } from "./broken-tree.ts";
+import { edited, hunt, type Outcome } from "./broken-tree.ts";
 import { CANARIES, type Canary } from "./canaries.ts";
 
 /** Hunts at the same time: each is a process that computes. */
@@ -16,6 +16,10 @@ for (const [index, canary] of CANARIES.entries()) {
   lanes[index % AT_ONCE] = begun.catch(() => undefined);
   hunts.set(canary, begun);
 }
+
+test("each canary fits the sources as they are", async () => {
+  for (const edit of CANARIES.flatMap(({ edits }) => edits)) expect(await edited(edit)).toContain(edit.replace);
+});
 
 describe("the simulator notices that", () => {
   for (const canary of CANARIES) {
