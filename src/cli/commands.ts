@@ -72,12 +72,15 @@ function addLoneCommands(cluster: Command, world: CliWorld): void {
     );
   common(cluster.command("set"), world)
     .description("change a setting of the cluster")
-    .addOption(new Option("--lone-survivor <how>", "whether a server that hears nobody serves reads only when confirm-lost says so, or by itself after 30 s").choices(["confirm", "auto"]).makeOptionMandatory())
-    .action((options: CommonOptions & { loneSurvivor: "confirm" | "auto" }) =>
+    .addOption(new Option("--lone-survivor <how>", "whether a server that hears nobody serves reads only when confirm-lost says so, or by itself after 30 s").choices(["confirm", "auto"]))
+    .addOption(new Option("--strict-reads <how>", "whether each read waits for a round trip to all copies: on for servers that are virtual machines, which may be paused").choices(["on", "off"]))
+    .action((options: CommonOptions & { loneSurvivor?: "confirm" | "auto"; strictReads?: "on" | "off" }) =>
       run(world, options, async (client) => {
-        const answer = await client.post<api.SettingsAnswer>("/settings", { loneSurvivor: options.loneSurvivor });
+        const { loneSurvivor, strictReads } = options;
+        if (!loneSurvivor && !strictReads) throw new CliError("name a setting to change: --lone-survivor or --strict-reads");
+        const answer = await client.post<api.SettingsAnswer>("/settings", { loneSurvivor, ...(strictReads && { strictReads: strictReads === "on" }) });
         const warning = answer.loneSurvivor === "auto" ? "a server that is merely cut off then answers stale reads after 30 s" : undefined;
-        return { answer, text: `lone-survivor is ${answer.loneSurvivor}\n`, warning };
+        return { answer, text: `lone-survivor is ${answer.loneSurvivor}, strict-reads is ${answer.strictReads ? "on" : "off"}\n`, warning };
       }),
     );
 }

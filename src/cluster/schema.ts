@@ -147,9 +147,11 @@ export type ObservedGroup = Observed["groups"][number];
 export const clusterSettings = v.object({
   /** R24: whether a server that hears nobody else, nor the store, serves reads by an administrator's word only, or by itself after 30 s. */
   loneSurvivor: v.picklist(["confirm", "auto"]),
+  /** A1: reads wait for a round trip to all copies, for servers whose clocks can stop (paused virtual machines). */
+  strictReads: v.optional(v.boolean(), false),
 });
 export type ClusterSettings = v.InferOutput<typeof clusterSettings>;
-export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm" };
+export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm", strictReads: false };
 
 /** The whole cluster refuses writes, since groups have no serving member; it ends when the leader deletes the key. */
 export const clusterMode = v.object({

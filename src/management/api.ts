@@ -161,9 +161,10 @@ export interface LoneAnswer {
   /** Servers that were not named: data that they share is not read without them. */
   readonly others: readonly string[];
 }
-/** GET and POST /settings. */
+/** GET and POST /settings; what a POST does not name stays as it is. */
 export interface SettingsAnswer {
   readonly loneSurvivor: "confirm" | "auto";
+  readonly strictReads: boolean;
 }
 export type ProblemCode =
   | "bad-request"

@@ -51,7 +51,10 @@ const SERVERS_MAX = 128;
 export const loneBody = v.strictObject({
   servers: v.pipe(v.array(name("server")), v.minLength(1, "Name the servers that are lost."), v.maxLength(SERVERS_MAX, `At most ${SERVERS_MAX} servers.`)),
 });
-export const settingsBody = v.strictObject({ loneSurvivor: v.picklist(["confirm", "auto"], "loneSurvivor is confirm or auto.") });
+export const settingsBody = v.strictObject({
+  loneSurvivor: v.optional(v.picklist(["confirm", "auto"], "loneSurvivor is confirm or auto.")),
+  strictReads: v.optional(v.boolean("strictReads is true or false.")),
+});
 
 export const hostCreateBody = v.strictObject({
   name: name("host"),

@@ -7,14 +7,14 @@ import type { ClusterStore, Watch } from "../platform/store.ts";
 import type { Dialer } from "../wire/dialer.ts";
 import type { ExtentKey } from "../wire/entry.ts";
 import type { Hello } from "../wire/hello.ts";
-import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
+import { compareExtents, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
+import { Beacons } from "./beacons.ts";
 import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
 import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import { Acknowledgements } from "./group/late.ts";
 import type { GroupHost } from "./group/host.ts";
-import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 import { Gateways } from "./gateways.ts";
 import { Links } from "./links.ts";
 import { Space } from "./space.ts";
@@ -54,6 +54,7 @@ export class StorageNode {
   readonly #options: NodeOptions;
   readonly #groups = new Map<GroupId, Group>();
   readonly #links: Links;
+  readonly #beacons: Beacons;
   readonly #accepted = new Set<Channel>();
   readonly #gateways: Gateways;
   readonly #refused = new Map<DriveId, Instance>();
@@ -69,8 +70,6 @@ export class StorageNode {
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
-  #beaconNumber = 0;
-  #beaconSoon = false;
   #lastHandOverMs = -Infinity;
   #closed = false;
 
@@ -99,6 +98,7 @@ export class StorageNode {
     this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
+    this.#beacons = new Beacons({ drive, clock: platform.clock, links: this.#links, space: this.#space, groups: this.#groups, heard: (id) => this.#lone.heard(id) });
     this.#host = this.#makeHost();
     this.#standing = new Standing(
       { drive, map: options.map, store, clock: platform.clock, log: platform.log, server: options.record.server },
@@ -131,7 +131,7 @@ export class StorageNode {
       this.#eachGroup((group) => group.tick());
       this.#lone.tick();
     });
-    every(BEACON_MS, () => this.#sendBeacons());
+    this.#beacons.start();
     every(CLOCK_EVERY_MS, () => this.#gateways.tellClock(this.#accepted));
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(SCRUB_LOOK_EVERY_MS, () => this.scrubber.tick());
@@ -164,6 +164,7 @@ export class StorageNode {
     this.#closed = true;
     this.#standing.close();
     for (const timer of this.#timers) timer.cancel();
+    this.#beacons.close();
     this.#watch?.close();
     this.#eachGroup((group) => group.stop());
     this.#links.close();
@@ -222,7 +223,7 @@ export class StorageNode {
         this.#gateways.seen(channel.peer.instance);
         return this.#group(message.group).command(channel, message);
       case "beacon":
-        return this.#confirm(channel, message);
+        return this.#beacons.confirm(channel, message);
       default:
         if (channel.peer.kind !== "drive") return channel.close(`a ${message.type} message from something that is no drive`);
         if (message.type === "replicate" && message.entry.volume !== 0) {
@@ -238,59 +239,9 @@ export class StorageNode {
     if (this.#closed) return;
     if (message.type === "beacon-ok" || message.type === "replicated") this.#space.granted(channel, message.credits);
     this.#lone.heard(drive);
-    if (message.type === "beacon-ok") return this.#confirmed(drive, message);
+    if (message.type === "beacon-ok") return this.#beacons.confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
-    if (message.type === "tail") this.#beaconDue();
-  }
-
-  // ---- leases (R3) ----
-
-  /** Fresh leases are wanted at once after a fence; one frame for all groups of this turn. */
-  #beaconDue(): void {
-    if (this.#beaconSoon) return;
-    this.#beaconSoon = true;
-    this.#options.platform.clock.soon(() => {
-      this.#beaconSoon = false;
-      if (!this.#closed) this.#sendBeacons();
-    });
-  }
-
-  #sendBeacons(): void {
-    const { drive, platform } = this.#options;
-    // R3f: a hung disk must not hold its groups behind a live event loop.
-    if (drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
-    const number = (this.#beaconNumber += 1);
-    for (const [id, channel] of this.#links.connected()) {
-      const groups: { group: GroupId; epoch: Beacon["epoch"]; committed: Beacon["groups"][number]["committed"] }[] = [];
-      for (const group of this.#groups.values()) {
-        const peer = group.term?.peers.get(id);
-        if (!group.term || !peer?.tail || peer.channel !== channel) continue;
-        groups.push({ group: group.id, epoch: group.term.epoch, committed: group.committedNow() });
-      }
-      if (groups.length === 0) continue;
-      this.#links.beaconSent(id, number, platform.clock.nowMs());
-      channel.send({ type: "beacon", group: 0 as GroupId, epoch: 0 as never, tag: 0, number, groups });
-    }
-  }
-
-  #confirm(channel: Channel, beacon: Beacon): void {
-    if (this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
-    this.#lone.heard(channel.peer.id as DriveId);
-    const groups: BeaconOk["groups"][number][] = [];
-    for (const { group: id, epoch, committed } of beacon.groups) {
-      const group = this.#groups.get(id);
-      const answer = group?.beacon(channel, epoch, committed);
-      if (answer === "confirmed") groups.push({ group: id, epoch });
-      const config = group?.replica.image?.config;
-      if (answer === "stale" && config) channel.send({ type: "stale-epoch", group: id, epoch: config.epoch, tag: 0, config });
-    }
-    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: this.#space.credits(channel), groups });
-  }
-
-  #confirmed(drive: DriveId, { number, groups }: BeaconOk): void {
-    const sentMs = this.#links.beaconSentMs(drive, number);
-    if (sentMs === undefined) return;
-    for (const { group, epoch } of groups) this.#groups.get(group)?.leaseConfirmed(drive, epoch, sentMs, sentMs + LEASE_MS);
+    if (message.type === "tail") this.#beacons.due();
   }
 
   // ---- the cluster map ----
@@ -349,6 +300,9 @@ export class StorageNode {
       damage: this.damage,
       acknowledgements: this.#acknowledgements,
       space: this.#space,
+      strictReads: () => map.settings.strictReads,
+      lastBeacon: () => this.#beacons.number,
+      beaconDue: () => this.#beacons.due(),
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       incarnation: () => drive.memory.incarnation,

@@ -52,10 +52,17 @@ test("R24: no word is taken while the store answers, on a server that answers, o
   expect(given).toEqual([]);
 });
 
+test("a setting that is not named stays as it is", async () => {
+  expect(await post(app(true), "/settings", { strictReads: true })).toMatchObject({ status: 200, body: { loneSurvivor: "confirm", strictReads: true } });
+  expect(await post(app(true), "/settings", { loneSurvivor: "auto" })).toMatchObject({ status: 200, body: { loneSurvivor: "auto", strictReads: true } });
+  expect(await post(app(true), "/settings", { strictReads: "on" })).toMatchObject({ status: 400 });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto", strictReads: true });
+});
+
 test("the setting of the lone survivor is kept in the store", async () => {
   expect(await post(app(true), "/settings", { loneSurvivor: "auto" })).toMatchObject({ status: 200, body: { loneSurvivor: "auto" } });
   expect(await post(app(true), "/settings", { loneSurvivor: "always" })).toMatchObject({ status: 400 });
-  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto" });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto", strictReads: false });
 });
 
 test("R24: a word lasts until it is withdrawn, or its server's supervisor starts; what is no word is none", async () => {

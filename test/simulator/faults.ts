@@ -13,6 +13,11 @@ const PRIMARY_SHARE = 0.5;
 /** What the product says when much is half done; a fault soon after it finds it so. */
 const TURNING_POINTS = ["primary of a group", "reconciling a group", "bringing a learner into sync", "changing a group's configuration", "becomes a member", "serving a group"];
 const TURNING_POINT_SHARE = 0.1;
+/** Where faults follow each other sooner than this, there are pauses of up to eight times as much. */
+const CALM_MS = 1000;
+const CALM_SHARE = 0.08;
+/** Hosts begin to ask at most so long before a fault. */
+const HURRY_MS = 60;
 
 interface Kind {
   readonly name: string;
@@ -109,8 +114,13 @@ export class Faults {
     this.#next();
   }
   #next(): void {
-    const gapMs = this.#chance.happens(0.3) ? this.#chance.between(0, 300) : this.#chance.between(0, this.#everyMs * 2);
-    this.#world.cluster.time.timer(gapMs, () => {
+    // Where nothing ever comes to rest no command is answered, and there is little to be lost.
+    const calm = this.#everyMs < CALM_MS && this.#chance.happens(CALM_SHARE);
+    const gapMs = calm ? this.#chance.between(CALM_MS, CALM_MS * 8) : this.#chance.happens(0.3) ? this.#chance.between(0, 300) : this.#chance.between(0, this.#everyMs * 2);
+    const { cluster, pace } = this.#world;
+    // Most faults come in the midst of a burst of commands, some into silence.
+    if (this.#chance.happens(0.8)) cluster.time.timer(gapMs - this.#chance.between(0, HURRY_MS), () => pace.hurry());
+    cluster.time.timer(gapMs, () => {
       if (this.#stopped) return;
       this.#one();
       this.#next();

@@ -246,8 +246,10 @@ function nameOf({ value, writtenAt, done }: State): string {
 }
 
 function explain(operation: Operation, states: readonly State[], told: readonly Operation[]): string {
-  const around = told.filter((other) => other.fromMs <= operation.toMs && (other.toMs === Infinity || other.toMs >= operation.fromMs - 3000) || other.value === operation.value);
-  const possible = [...new Set(states.map(({ value }) => value))].join(", ");
+  const values = new Set(states.map(({ value }) => value));
+  const possible = [...values].join(", ");
+  // Who sees the old value later says as much as what came before.
+  const around = told.filter((other) => (other.fromMs <= operation.toMs && (other.toMs === Infinity || other.toMs >= operation.fromMs - 3000)) || other.value === operation.value || (other.kind === "read" && values.has(other.value)));
   return `${show(operation)} fits no order; before its answer the value was ${possible}; about then:\n${around.slice(-16).map((other) => `    ${show(other)}`).join("\n")}`;
 }
 export function show({ kind, value, expected, miscompared, fromMs, toMs, latestMs, label }: Operation): string {

@@ -4,6 +4,7 @@ import { Chance } from "./chance.ts";
 import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
 import { Host, sharedSlots, type HostSettings, type Slot } from "./hosts.ts";
 import { Overseer } from "./overseer.ts";
+import { Pace } from "./pace.ts";
 import { Portal } from "./portal.ts";
 import { Registers } from "./registers.ts";
 import type { Shape } from "./shapes.ts";
@@ -14,6 +15,8 @@ export const DOOMED = 3;
 const GROUPS = 4;
 /** Volumes are used in their first extents. */
 const EXTENTS = 3;
+/** R20: enough for late writes (R15), little enough for logs to be cut within a story. */
+const SETTLED_MS = 4200;
 /** How patient a host is with a path. */
 const TIMEOUTS_MS = [500, 1500, 4000, 12_000];
 
@@ -29,6 +32,7 @@ export class World {
   readonly doomed: readonly Host[];
   readonly slots: readonly Slot[];
   readonly registers = new Registers();
+  readonly pace: Pace;
 
   constructor(seed: number, shape: Shape, verbose: boolean) {
     this.seed = seed;
@@ -41,8 +45,9 @@ export class World {
     this.overseers = servers.map((server) => new Overseer(this.cluster, `m${server.slice(1)}`, server, seed, settings));
     this.portals = chance.shuffled(servers).slice(0, 2 + chance.below(2)).map((server) => new Portal(this.cluster, `g${server.slice(1)}`, server, seed));
     this.cluster.residents.push(...this.overseers, ...this.portals);
-    const hostSettings = (): HostSettings => ({ pauseMs: chance.pick([3, 30, 100, 300]), timeoutMs: chance.pick(TIMEOUTS_MS), roundRobin: chance.happens(0.3) });
-    const host = (name: string, own: HostSettings): Host => new Host(name, this.cluster, new Chance(seed, name), chance.shuffled(this.portals), this.registers, own);
+    this.pace = new Pace(this.cluster.time, new Chance(seed, "pace"));
+    const hostSettings = (): HostSettings => ({ pauseMs: chance.pick([30, 100, 200, 400]), timeoutMs: chance.pick(TIMEOUTS_MS), roundRobin: chance.happens(0.3) });
+    const host = (name: string, own: HostSettings): Host => new Host(name, this.cluster, new Chance(seed, name), chance.shuffled(this.portals), this.registers, this.pace, own);
     const load = hostSettings();
     this.hosts = ["h1", "h2", "h3"].slice(0, 2 + chance.below(2)).map((name) => host(name, { ...load, timeoutMs: chance.pick(TIMEOUTS_MS) }));
     this.doomed = [host("h9", { ...hostSettings(), pauseMs: 200 })];
@@ -69,7 +74,7 @@ function makeCluster(seed: number, chance: Chance, { servers, copies }: Shape, v
     groups.push({ factor, index, wanted: places.map((server) => chance.pick(Object.keys(drives).filter((name) => drives[name] === server))) });
   }
   const cluster = new SimulatedCluster({ seed, drives, groups, groupCount: GROUPS, volumes: { 1: factor, 2: factor, [DOOMED]: factor }, drift: true, verbose });
-  const keeping = chance.pick([{ entries: 4, changes: 0, early: true }, { entries: 4, changes: 1000, early: true }, { entries: 20, changes: 6, early: true }, KEEPING]);
+  const keeping = chance.pick([{ entries: 4, changes: 0, settledMs: SETTLED_MS }, { entries: 4, changes: 1000, settledMs: SETTLED_MS }, { entries: 20, changes: 6, settledMs: SETTLED_MS }, KEEPING]);
   const checkpointIntervalMs = chance.pick([300, 1000, 5000, 30_000]);
   for (const host of cluster.hosts.values()) Object.assign(host.medium.tuning, { keeping, checkpointIntervalMs });
   return cluster;

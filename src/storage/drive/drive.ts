@@ -1,6 +1,6 @@
 import type { DriveId, GroupId, Instance } from "../../base/ids.ts";
 import type { BlockRange, EntryId, ExtentKey } from "../../wire/entry.ts";
-import type { ReplicaImage } from "./image.ts";
+import type { Keeping, ReplicaImage } from "./image.ts";
 import type { JournalRecord } from "./records.ts";
 
 /**
@@ -22,6 +22,7 @@ export interface Drive {
   readonly instance: Instance;
   /** Durable state of every replica on this drive. Images change only inside the drive, right before a `durable` callback. */
   readonly images: ReadonlyMap<GroupId, ReplicaImage>;
+  readonly keeping: Keeping;
   /**
    * Appends to the journal. In the order of the calls: the record becomes durable, its image changes (`reduce`), `durable` is
    * called, its content is applied to the extents, `applied` is called (for records without content right after `durable`).

@@ -12,11 +12,11 @@ export interface Keeping {
   readonly entries: number;
   /** Ranges in the map of changes, 8 bytes each; over it a copy that was away is compared by digests. */
   readonly changes: number;
-  /** Only simulated drives: entries go as soon as they are committed, so that it happens within a short story. */
-  readonly early: boolean;
+  /** R20: an entry stays for so long after it was acknowledged: a late repetition must find it (R15). Less only in simulation. */
+  readonly settledMs: number;
 }
 /** With 340 groups on a drive of 16 TB: 340 x (128 x about 300 bytes + 64 KiB) are 35 MB at the worst. */
-export const KEEPING: Keeping = { entries: 128, changes: 8192, early: false };
+export const KEEPING: Keeping = { entries: 128, changes: 8192, settledMs: 10_000 };
 /** Over this a log lets go of what is committed, however young: bounds memory, and the messages that carry a log. */
 const LOG_ENTRIES_MAX = 65_536;
 
@@ -98,7 +98,7 @@ export class ReplicaImage {
         return;
       case "committed":
         this.committed = laterId(this.committed, record.id);
-        this.#trim(keeping.early ? this.committed : record.settled, keeping.entries, keeping);
+        this.#trim(record.settled, keeping.entries, keeping);
         return;
       case "forget":
         return this.#forget();

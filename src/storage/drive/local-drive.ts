@@ -78,6 +78,9 @@ export class LocalDrive implements Drive {
   get id(): DriveId {
     return this.#identity.current.driveId;
   }
+  get keeping(): Keeping {
+    return this.#tuning.keeping;
+  }
   get instance(): Instance {
     return this.#identity.current.instance;
   }
@@ -168,7 +171,7 @@ export class LocalDrive implements Drive {
   commit(record: JournalRecord, applied: () => void): boolean {
     let image = this.#images.get(record.group);
     if (!image) this.#images.set(record.group, (image = new ReplicaImage(record.group)));
-    image.reduce(record, this.#tuning.keeping);
+    image.reduce(record, this.keeping);
     return this.#extents.apply(record, applied);
   }
 

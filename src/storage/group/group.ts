@@ -13,7 +13,7 @@ import { Replica } from "./replica.ts";
 import { Rounds } from "./rounds.ts";
 import { Serving } from "./serving.ts";
 import { MOVES, type GroupState } from "./states.ts";
-import { Term, type PeerState } from "./term.ts";
+import { Term, type ConfirmedBeacon, type PeerState } from "./term.ts";
 import * as times from "./times.ts";
 
 /** One placement group on one drive: replica always, primary at times. Events in, effects through the host. */
@@ -367,10 +367,10 @@ export class Group {
     return "confirmed";
   }
 
-  /** R3a: `sentMs` is when the confirmed beacon was sent. */
-  leaseConfirmed(drive: DriveId, epoch: Epoch, sentMs: number, leaseUntilMs: number): void {
+  /** R3a. */
+  leaseConfirmed(drive: DriveId, epoch: Epoch, beacon: ConfirmedBeacon): void {
     const term = this.#term;
-    if (term?.leaseConfirmed(drive, epoch, sentMs, leaseUntilMs)) this.#serving?.leasesRenewed();
+    if (term?.leaseConfirmed(drive, epoch, beacon)) this.#serving?.leasesRenewed();
   }
 
   /** An answer from a replica on the channel that this process dialled. */

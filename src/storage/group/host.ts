@@ -24,6 +24,12 @@ export interface GroupHost {
   readonly acknowledgements: Acknowledgements;
   /** R17: credits granted and spent, of all groups. */
   readonly space: Space;
+  /** Reads are answered only after a round trip to all members (A1). */
+  strictReads(): boolean;
+  /** Number of the last beacon that this process has sent to anybody. */
+  lastBeacon(): number;
+  /** A beacon is sent to all in a moment. */
+  beaconDue(): void;
   nextTag(): number;
   /** The channel that this process dialled to another drive, if it is up; asking makes the host dial. */
   channelTo(drive: DriveId): Channel | null;

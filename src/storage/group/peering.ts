@@ -1,11 +1,11 @@
 import { assert } from "../../base/assert.ts";
-import { PIECE_BLOCKS_MAX } from "../../base/geometry.ts";
+import { BLOCK_BYTES, PIECE_BLOCKS_MAX } from "../../base/geometry.ts";
 import type { DriveId } from "../../base/ids.ts";
 import { groupName } from "../../cluster/schema.ts";
 import { compareIds, overlaps, sameId, showId, type BlockRange, type EntryHeader, type EntryId } from "../../wire/entry.ts";
 import type { Tail } from "../../wire/messages.ts";
-import { wholeChunks } from "./dirty.ts";
-import { goodCopy, readOf, type GoodCopy, type Source } from "./good-copy.ts";
+import { sameBlocks, wholeChunks } from "./dirty.ts";
+import { goodCopy, readOf, runsOf, type GoodCopy, type Source } from "./good-copy.ts";
 import type { GroupHost } from "./host.ts";
 import type { Replica } from "./replica.ts";
 import type { PeerState, Term } from "./term.ts";
@@ -75,10 +75,12 @@ export class Peering {
     const members = this.#term.members();
     const alike = (range: BlockRange) => (block: number) => !touched.some((other) => overlaps(other, { ...range, first: block, count: 1 }));
     const adopted = tail.map(({ epoch, seq }) => ({ epoch, seq }));
+    // Not the blocks beside them: those are alike, and stay so in a round that begins anew.
+    const marked = sameBlocks(touched);
     const mark = (then: () => void): void => {
       const done = countdown(members.length + 1, then);
-      this.#host.drive.append({ type: "mark", group: this.#replica.group, ranges }, () => this.#ifCurrent(done));
-      for (const peer of members) this.#ask(peer, (shared) => ({ ...shared, type: "mark", ranges, common, adopted }), done);
+      this.#host.drive.append({ type: "mark", group: this.#replica.group, ranges: marked }, () => this.#ifCurrent(done));
+      for (const peer of members) this.#ask(peer, (shared) => ({ ...shared, type: "mark", ranges: marked, common, adopted }), done);
     };
     mark(() => {
       const pulled = adopter === this.#host.driveId ? Promise.resolve(true) : this.#pull(adopter, common, tail, ranges, alike);
@@ -106,8 +108,7 @@ export class Peering {
       const ids = strangers.filter((entry) => entry.count > 0 && overlaps(entry, range));
       if (ids.length > 0) await this.#host.drive.park(image.group, range, "written here, but not adopted by the group", ids);
       if (!this.#current()) return false;
-      const { version, checksums, data } = blocks;
-      this.#host.drive.append({ type: "copy", group: image.group, range, version, checksums, data });
+      for (const part of partsOf(range, blocks)) this.#host.drive.append({ type: "copy", group: image.group, ...part });
     }
     return new Promise((resolve) => {
       if (!this.#replica.adoptLog(common, tail, () => resolve(this.#current()))) resolve(false);
@@ -120,11 +121,12 @@ export class Peering {
     for (const range of ranges) {
       const blocks = await this.#whole(range, null, alike(range));
       if (!blocks || !this.#current()) return false;
-      const { version, checksums, data } = blocks;
-      if (blocks.mended.length > 0) this.#host.drive.append({ type: "copy", group: this.#replica.group, range, version, checksums, data });
       // R25: what was bad at the adopter, too, is written there anew.
       const to = this.#mended.has(range) ? members : others;
-      if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", allocates: 0, range, version, checksums, data, clean: NO_CHUNKS })))) return false;
+      for (const part of partsOf(range, blocks)) {
+        if (blocks.mended.length > 0) this.#host.drive.append({ type: "copy", group: this.#replica.group, ...part });
+        if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", allocates: 0, ...part, clean: NO_CHUNKS })))) return false;
+      }
     }
     return this.#all(others, (shared) => ({ ...shared, type: "adopt", common, entries: tail }));
   }
@@ -139,8 +141,13 @@ export class Peering {
       this.#mended.add(range);
       this.#host.damage.found("repaired", drive, this.#replica.group, range, copy.mended);
     }
-    if (copy.lost.length === 0 && !copy.silent) return copy;
-    this.#host.log.error("blocks that reconcile needs are bad on the copy that it adopts, and no other copy has the same: the group waits", { group: groupName(this.#replica.group), drive, volume: range.volume, extent: range.extent, blocks: copy.lost.slice(0, 16) });
+    // What is bad on all copies and was touched by none of their logs is bad on all of them afterwards, too: no reason not to serve the rest.
+    const missing = copy.lost.filter((block) => !alike(block));
+    if (missing.length === 0 && !copy.silent) {
+      if (copy.lost.length > 0) this.#host.damage.found("lost", drive, this.#replica.group, range, copy.lost);
+      return copy;
+    }
+    this.#host.log.error("blocks that reconcile needs are bad on the copy that it adopts, and no other copy has the same: the group waits", { group: groupName(this.#replica.group), drive, volume: range.volume, extent: range.extent, blocks: missing.slice(0, 16) });
     return null;
   }
 
@@ -162,6 +169,15 @@ export class Peering {
   #ifCurrent(run: () => void): void {
     if (this.#current()) run();
   }
+}
+
+/** What of the range there is to copy: all but the blocks that are lost. */
+function partsOf(range: BlockRange, { lost, version, checksums, data }: GoodCopy): { range: BlockRange; version: GoodCopy["version"]; checksums: Uint32Array; data: Buffer }[] {
+  return runsOf(range, (block) => !lost.includes(block)).map((run) => {
+    const from = run.first - range.first;
+    const content = data.length === 0 ? data : data.subarray(from * BLOCK_BYTES, (from + run.count) * BLOCK_BYTES);
+    return { range: run, version, checksums: checksums.slice(from, from + run.count), data: content };
+  });
 }
 
 type Alike = (range: BlockRange) => (block: number) => boolean;

@@ -125,6 +125,8 @@ export class Repair {
     return this.question(peer, (shared) => ({ ...shared, type: "fetch", range, content }));
   }
   question(peer: PeerState, make: Parameters<Serving["term"]["ask"]>[1]): Promise<Message | null> {
+    // Of an epoch that has ended meanwhile: whoever it was need not be a member any more.
+    if (this.#serving.term.peers.get(peer.drive) !== peer) return Promise.resolve(null);
     if (!peer.channel || !peer.streaming || this.#serving.ended) return Promise.resolve(null);
     return new Promise((resolve) => {
       const end = (message: Message | null): void => {

@@ -232,7 +232,7 @@ export class Replica {
     if (!image) return;
     const known = compareIds(this.#committedSeen, image.log.last) <= 0 ? this.#committedSeen : NO_ENTRY;
     const id = laterId(known, image.committed);
-    const settled = this.#settling.settled(id, this.#host.clock.nowMs());
+    const settled = this.#settling.settled(id, this.#host.clock.nowMs(), this.#host.drive.keeping.settledMs);
     if (compareIds(id, image.committed) <= 0 && (sameId(settled, this.#settledSaved) || compareIds(settled, image.log.base) <= 0)) return;
     this.#settledSaved = settled;
     this.#host.drive.append({ type: "committed", group: this.#group, id, settled });

@@ -18,6 +18,8 @@ export interface PeerState {
   streaming: boolean;
   /** R3a: reads may be answered until then, as far as this replica is concerned. */
   leaseUntilMs: number;
+  /** Number of the newest beacon that it confirmed at this epoch. */
+  confirmedBeacon: number;
   /** R24: it is proved to be down until then. */
   downUntilMs: number;
   /** R24: it is taken for lost without proof until then; never a link in the chain of a proof. */
@@ -28,6 +30,14 @@ export interface PeerState {
   fencedMs: number;
   /** When the oldest entry that it has not acknowledged was sent; Infinity = none. */
   owedSinceMs: number;
+}
+
+/** R3a: a beacon that another drive has confirmed, by the clock and the count of who sent it. */
+export interface ConfirmedBeacon {
+  readonly number: number;
+  readonly sentMs: number;
+  /** The lease's end. */
+  readonly untilMs: number;
 }
 
 /**
@@ -83,6 +93,7 @@ export class Term {
         acknowledged: known?.acknowledged ?? NO_ENTRY,
         streaming: false,
         leaseUntilMs: 0,
+        confirmedBeacon: 0,
         downUntilMs: 0,
         takenUntilMs: 0,
         heardMs: this.#host.clock.nowMs(),
@@ -122,11 +133,12 @@ export class Term {
   }
 
   /** R3a, R3e: leases are of one epoch. */
-  leaseConfirmed(drive: DriveId, epoch: Epoch, sentMs: number, leaseUntilMs: number): boolean {
+  leaseConfirmed(drive: DriveId, epoch: Epoch, beacon: ConfirmedBeacon): boolean {
     const peer = this.peers.get(drive);
     if (!peer || epoch !== this.epoch) return false;
-    peer.heardMs = Math.max(peer.heardMs, sentMs);
-    peer.leaseUntilMs = Math.max(peer.leaseUntilMs, leaseUntilMs);
+    peer.heardMs = Math.max(peer.heardMs, beacon.sentMs);
+    peer.leaseUntilMs = Math.max(peer.leaseUntilMs, beacon.untilMs);
+    peer.confirmedBeacon = Math.max(peer.confirmedBeacon, beacon.number);
     return true;
   }
 

@@ -5,9 +5,9 @@ import type { Place } from "../../simulator/gateway.ts";
 import type { Stage } from "./stage.ts";
 
 /** Logs of four entries and no map of changes: every absence needs manifests. */
-export const FORGETS_ALL: Keeping = { entries: 4, changes: 0, early: true };
+export const FORGETS_ALL: Keeping = { entries: 4, changes: 0, settledMs: 100 };
 /** Logs of four entries: every absence of more needs the map of changes. */
-export const FORGETS_LOG: Keeping = { entries: 4, changes: 10_000, early: true };
+export const FORGETS_LOG: Keeping = { entries: 4, changes: 10_000, settledMs: 100 };
 export { KEEPING };
 
 export function keep(stage: Stage, keeping: Keeping): void {

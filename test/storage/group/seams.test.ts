@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { BLOCK_BYTES } from "../../../src/base/geometry.ts";
+import { keys } from "../../../src/cluster/schema.ts";
 import { SimulatedGateway } from "../../simulator/gateway.ts";
+import { rot } from "./rot.ts";
 import { Stage } from "./stage.ts";
 
 /** A second portal, that takes BUSY for an answer; its channels are open and it knows the primary's clock. */
@@ -56,4 +58,40 @@ test("R17: a full drive says so, also when what was sent to it was of an epoch t
     if (write.result !== "done") full = write.result;
   }
   expect(full).toBe("no-space");
+});
+
+test("R25, R4: a repair that is under way when a member leaves asks the others in the new epoch, and keeps nobody waiting", () => {
+  const stage = new Stage(2);
+  const value = stage.write(stage.place(0));
+  stage.pass(100);
+  rot(stage, "a", [0]);
+  // Its channel stays, and nothing comes back on it.
+  stage.cluster.stall("b");
+  // Nobody asks for it back: there is one change of the configuration alone.
+  stage.cluster.store.apply({ compares: [], deletes: [keys.upDrive(stage.cluster.host("b").id)] });
+  let values: readonly number[] | null = null;
+  stage.gateway.read(stage.place(0), (read) => (values = read));
+  stage.until(() => stage.members().join() === "a,c");
+  stage.until(() => values !== null, 2000);
+  expect((values as unknown as readonly number[])[0]).toBe(value);
+  stage.cluster.restart("b");
+  stage.whole();
+});
+
+test("R7d, R25: a block that is bad on every copy, beside what reconcile has to copy, keeps no group from serving", () => {
+  const stage = new Stage(1, { a: "s1", b: "s2" });
+  stage.write(stage.place(0, 8));
+  // No replay writes it anew.
+  stage.pass(40_000);
+  rot(stage, "a", [1]);
+  rot(stage, "b", [1]);
+  // Only a gets to write it down.
+  stage.cluster.network.cuts = (message) => message.type === "replicate";
+  const begun = stage.begin(stage.place(3));
+  stage.pass(200);
+  stage.cluster.network.cuts = () => false;
+  stage.cluster.restart("a");
+  stage.until(() => begun.result !== null);
+  expect(stage.logged("reconciling a group").length).toBe(1);
+  expect(stage.read(stage.place(3))[0]).toBe(begun.value);
 });
