@@ -130,7 +130,7 @@ export const CANARIES: readonly Canary[] = [
     name: "reads are served over writes in flight",
     breaks: "R2a: a read waits until no overlapping write is in flight",
     edits: [{ file: "src/storage/group/ranges.ts", find: 'if (extent.writes.some((write) => overlaps(write, range))) extent.waiting.push({ kind: "read", range, run: start });\n    else start();', replace: "start();" }],
-    caughtBy: { seedsMax: 60, answers: answers("I9") },
+    caughtBy: { test: "test/storage/group/interleavings-reads.test.ts", named: "X3:", answers: /^error: expect\(|I9:/ },
   },
   {
     name: "an overtaken read is answered",
@@ -172,7 +172,7 @@ export const CANARIES: readonly Canary[] = [
     name: "a failed sync is passed over",
     breaks: "fail-stop: what could not be written is the end of the process, since the kernel forgets it",
     edits: [{ file: "src/storage/drive/flush.ts", find: "await open.file.sync();\n        trailer.generation", replace: "await open.file.sync().catch(() => undefined);\n        trailer.generation" }],
-    caughtBy: { seedsMax: 40, answers: answers("fail-stop") },
+    caughtBy: { test: "test/storage/group/fail-stop.test.ts", named: "the sync of an extent", answers: /^error: expect\(|fail-stop:/ },
   },
   {
     name: "checksums are not looked at",
