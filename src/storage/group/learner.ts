@@ -5,6 +5,7 @@ import { compareExtents, type CatchUp, type CaughtUp, type Channel, type Copy, t
 import { copyIntact } from "./checked.ts";
 import { extentDigests } from "./digests.ts";
 import { Dirty } from "./dirty.ts";
+import { parkGivenUp } from "./given-up.ts";
 import type { GroupHost } from "./host.ts";
 import type { Replica } from "./replica.ts";
 
@@ -86,7 +87,7 @@ export class Learner {
       settle();
       settled();
     };
-    if (this.#losing(range).length === 0) return append();
+    if (this.#losing(range).length === 0 && !this.#replica.image?.givenUp) return append();
     this.#replica.hold(async (current) => {
       await this.#park(range);
       if (current()) append();
@@ -123,6 +124,7 @@ export class Learner {
   }
   async #park(range: BlockRange): Promise<void> {
     const ids = this.#losing(range).map(({ epoch, seq }) => ({ epoch, seq }));
+    if (this.#replica.image?.givenUp) return parkGivenUp(this.#host, this.#replica.group, range, ids);
     if (ids.length > 0) await this.#host.drive.park(this.#replica.group, range, "written here, but not part of the group's history", ids);
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { FileError } from "../../../src/platform/platform.ts";
 import type { CommandResult } from "../../../src/wire/messages.ts";
 import type { Place } from "../../simulator/gateway.ts";
-import { found, loseTrailer, pathOf, rot, trailerOf } from "./rot.ts";
+import { found, loseTrailer, pathOf, rot, rotSlots, trailerOf } from "./rot.ts";
 import { Stage } from "./stage.ts";
 
 function begin(stage: Stage, place: Place): { values: readonly number[]; result: CommandResult | null } {
@@ -178,6 +178,32 @@ describe("R25: an extent whose checksums are lost", () => {
     expect(stage.read(stage.place(3, 1))[0]).not.toBe(0);
     stage.whole();
   });
+});
+
+describe("I7: an extent with one bad slot of checksums", () => {
+  for (const [which, slots] of [["first", [0]], ["second", [1]]] as const)
+    test(`the ${which}: holds everything without the other copy's help, though the journal touches it`, () => {
+      const stage = new Stage(1, { a: "s1", b: "s2" });
+      // Each checkpoint that covers the extent writes its trailer; the last write is in the journal alone.
+      const values = [0, 8, 16, 24].map((block) => {
+        const value = stage.write(stage.place(block));
+        if (block < 24) stage.pass(40_000);
+        return value;
+      });
+      rotSlots(stage, "a", slots);
+      stage.until(() => stage.cluster.whole());
+      expect(trailerOf(stage, "a").allocated).toBe(4);
+      expect([0, 8, 16, 24].map((block) => stage.read(stage.place(block))[0])).toEqual(values);
+      expect(found(stage, "a")).toEqual({});
+      stage.whole();
+      // Both are good again: now the other one may go.
+      stage.pass(40_000);
+      rotSlots(stage, "a", slots[0] === 0 ? [1] : [0]);
+      stage.until(() => stage.cluster.whole());
+      expect(trailerOf(stage, "a").allocated).toBe(4);
+      expect(stage.logged("checksums are damaged")).toEqual([]);
+      stage.whole();
+    });
 });
 
 describe("R25: a bad block at the primary", () => {
