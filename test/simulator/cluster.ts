@@ -111,13 +111,13 @@ export class SimulatedCluster {
     this.chance = new Chance(options.seed, "cluster");
     this.network = new SimulatedNetwork(this.time, new Chance(options.seed, "network"));
     const store = new Chance(options.seed, "store");
-    this.store = new MemoryStore({
-      clock: this.time,
-      latencyMs: () => store.between(0.2, store.happens(0.02) ? 100 : 4),
-      fate: (transaction, client) => (client === "admin" ? "normal" : this.fate(transaction, client)),
-    });
+    const latencyMs = (): number => store.between(0.2, store.happens(0.02) ? 100 : 4);
+    this.store = new MemoryStore({ clock: this.time, latencyMs, fate: (transaction, client) => (client === "admin" ? "normal" : this.fate(transaction, client)) });
     this.admin = this.store.client("admin");
-    this.network.delivered = (_from, to, message) => this.#mix(message.type, to, message.group, message.epoch, message.tag);
+    this.network.delivered = (_from, to, message) => {
+      if (message.type === "copy") this.hosts.get(this.nameOf(to))?.medium.noteLost(message);
+      this.#mix(message.type, to, message.group, message.epoch, message.tag);
+    };
     for (const [name, server] of Object.entries(options.drives)) {
       this.addDrive(name, server);
       this.#bootMs.set(server, -UPTIME_MS - this.chance.between(0, 10_000));

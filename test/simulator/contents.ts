@@ -55,7 +55,7 @@ interface StoredExtent {
   readonly key: ExtentKey;
   readonly trailer: Trailer;
   block(block: number): Buffer;
-  /** It was hurt, or its checksum was and the drive says so, and nobody has looked at it since. */
+  /** It was hurt, or copied as a lost block (R25), or its checksum was hurt and the drive says so, and nobody has looked at it since. */
   isHurt(block: number): boolean;
   isUnknown(block: number): boolean;
 }
@@ -82,7 +82,7 @@ function extentsOf(cluster: SimulatedCluster, host: SimulatedHost, group: GroupI
     const path = `${DIRECTORY}/${EXTENTS}/${directoryName(extentDirectory(name))}/${name}`;
     const inode = host.medium.disk.find(path);
     const isUnknown = (block: number): boolean => trailer.isAllocated(block) && trailer.checksums[block] === 0 && host.medium.rottenTrailers.has(path);
-    found.set(name, { key, trailer, block: (block) => inode?.pages.get(block) ?? ZEROS, isUnknown, isHurt: (block) => isUnknown(block) || (inode?.hurt.has(block) ?? false) });
+    found.set(name, { key, trailer, block: (block) => inode?.pages.get(block) ?? ZEROS, isUnknown, isHurt: (block) => isUnknown(block) || host.medium.isLost(key, block) || (inode?.hurt.has(block) ?? false) });
   }
   return found;
 }

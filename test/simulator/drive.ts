@@ -3,7 +3,10 @@ import type { DriveId, GroupId } from "../../src/base/ids.ts";
 import type { FileError, Platform } from "../../src/platform/platform.ts";
 import { formatDrive } from "../../src/storage/drive/format.ts";
 import { KEEPING, type ReplicaImage } from "../../src/storage/drive/image.ts";
+import { extentName } from "../../src/storage/drive/layout.ts";
 import type { DriveTuning } from "../../src/storage/drive/local-drive.ts";
+import type { ExtentKey } from "../../src/wire/entry.ts";
+import type { Copy } from "../../src/wire/messages.ts";
 import type { Chance } from "./chance.ts";
 import { Disk } from "./disk.ts";
 import { DiskFiles, type Kernel, type Operation, type OperationKind } from "./files.ts";
@@ -42,6 +45,14 @@ export class DriveMedium {
   readonly harms = new Set<Harm>();
   /** Files of extents whose checksums were ever hurt: with both slots gone the drive says that it does not know their content. */
   readonly rottenTrailers = new Set<string>();
+  /** Blocks that came to this drive as lost (R25): what lies there need not match its checksum. */
+  readonly #lost = new Set<string>();
+  noteLost({ lost, range }: Copy): void {
+    if (lost) for (let block = range.first; block < range.first + range.count; block += 1) this.#lost.add(`${extentName(range)} ${block}`);
+  }
+  isLost(key: ExtentKey, block: number): boolean {
+    return this.#lost.has(`${extentName(key)} ${block}`);
+  }
   /** Operations take this many times as long. */
   slowness = 1;
   readonly begun = new Set<Begun>();

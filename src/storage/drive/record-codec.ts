@@ -11,7 +11,7 @@ import type { CopyRecord, EntryRecord, JournalRecord, OperationResult } from "./
  * offset | size | field
  *      0 |    4 | length in bytes, these included
  *      4 |    1 | type: 1 entry, 2 config, 3 catch-up, 4 copy, 5 caught-up, 6 mark, 7 adopt, 8 committed, 9 forget, 10 accept-loss
- *      5 |    1 | flags: 1 data, 2 skip (entry); 1 data, 2 version (copy); else 0
+ *      5 |    1 | flags: 1 data, 2 skip (entry); 1 data, 2 version, 4 lost (copy); else 0
  *      6 |    2 | entry: number of checksums; else 0
  *      8 |    8 | group
  *     16 |    - | body
@@ -51,6 +51,7 @@ export function measureRecord(record: JournalRecord): Encoded {
   }
   if (record.type === "copy") {
     assert(record.checksums.length === record.range.count, "a copy has one checksum for each block");
+    assert(!record.lost || (record.data.length === 0 && record.version !== null), "lost blocks are of an extent and have no content");
     assert(record.data.length === 0 || record.data.length === record.range.count * BLOCK_BYTES, "a copy carries all its blocks or none");
     return { length: COPY_FIXED_BYTES + 4 * record.checksums.length + record.data.length, bytes: null };
   }
@@ -84,8 +85,8 @@ function encodeEntry(buffer: Buffer, offset: number, { entry, checksums, data, s
   if (checksums && data) putBlocks(buffer, offset + ENTRY_FIXED_BYTES, checksums, data);
 }
 
-function encodeCopy(buffer: Buffer, offset: number, { range, version, checksums, data }: CopyRecord): void {
-  buffer.writeUInt8((data.length > 0 ? 1 : 0) | (version ? 2 : 0), offset + 5);
+function encodeCopy(buffer: Buffer, offset: number, { range, version, checksums, data, lost }: CopyRecord): void {
+  buffer.writeUInt8((data.length > 0 ? 1 : 0) | (version ? 2 : 0) | (lost ? 4 : 0), offset + 5);
   buffer.writeUInt16LE(0, offset + 6);
   writeU64(buffer, range.volume, offset + 16);
   writeU64(buffer, range.lineage, offset + 24);
@@ -146,6 +147,7 @@ function decodeCopy(buffer: Buffer, offset: number, next: number, group: GroupId
   return {
     type: "copy",
     group,
+    lost: (flags & 4) !== 0,
     range: {
       volume: readU64(buffer, offset + 16) as VolumeId,
       lineage: readU64(buffer, offset + 24) as VolumeId,

@@ -5,6 +5,7 @@ import { compareExtents, type CatchUp, type CaughtUp, type Channel, type Copy, t
 import { copyIntact } from "./checked.ts";
 import { extentDigests } from "./digests.ts";
 import { Dirty } from "./dirty.ts";
+import { runsOf } from "./good-copy.ts";
 import { parkGivenUp } from "./given-up.ts";
 import type { GroupHost } from "./host.ts";
 import type { Replica } from "./replica.ts";
@@ -90,20 +91,21 @@ export class Learner {
   }
 
   copy(channel: Channel, message: Copy): void {
-    const { range, version, checksums, data, clean } = message;
-    if (data.length > 0 && !copyIntact(range, checksums, data)) return channel.close("a copied block does not match its checksum");
+    const { range, version, checksums, data, clean, lost } = message;
+    if (!lost && data.length > 0 && !copyIntact(range, checksums, data)) return channel.close("a copied block does not match its checksum");
     const settle = this.#host.space.take(channel, message.allocates);
     const append = (): void => {
       // R9: only the last copy of a chunk makes it clean; a live entry that came before was skipped and is in the copies.
       if (clean.count > 0) this.#dirty?.clean({ ...range, ...clean });
       const settled = (): void => this.#settled(channel, message);
-      if (range.count > 0) return this.#append(range, version, checksums.length === 0 ? new Uint32Array(range.count) : checksums, data, settled, settle);
+      if (range.count > 0) return this.#append({ lost, range, version, checksums: checksums.length === 0 ? new Uint32Array(range.count) : checksums, data }, settled, settle);
       settle();
       settled();
     };
-    if (this.#losing(range).length === 0 && !this.#replica.image?.givenUp) return append();
+    if (!lost && this.#losing(range).length === 0 && !this.#replica.image?.givenUp) return append();
     this.#replica.hold(async (current) => {
       await this.#park(range);
+      if (lost && !this.#replica.image?.givenUp) await this.#parkOlder(range, checksums);
       if (current()) append();
       else settle();
     });
@@ -125,10 +127,20 @@ export class Learner {
   }
 
   #drop(key: ExtentKey): void {
-    this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
+    const range = { ...key, first: 0, count: BLOCKS_PER_EXTENT };
+    this.#append({ lost: false, range, version: null, checksums: new Uint32Array(BLOCKS_PER_EXTENT), data: Buffer.alloc(0) }, null);
   }
-  #append(range: BlockRange, version: EntryId | null, checksums: Uint32Array, data: Buffer, durable: (() => void) | null, applied: (() => void) | null = null): void {
-    this.#host.drive.append({ type: "copy", group: this.#replica.group, range, version, checksums, data }, durable, applied);
+  #append(copied: Pick<Copy, "lost" | "range" | "version" | "checksums" | "data">, durable: (() => void) | null, applied: (() => void) | null = null): void {
+    this.#host.drive.append({ type: "copy", group: this.#replica.group, ...copied }, durable, applied);
+  }
+  /** R25: of a block that the group has lost, what this copy has instead may be the newest that is left: an administrator may want it. */
+  async #parkOlder(range: BlockRange, checksums: Uint32Array): Promise<void> {
+    const own = await this.#host.drive.read(range);
+    const isOther = (block: number): boolean => {
+      const checksum = own.checksums[block - range.first];
+      return checksum !== 0 && checksum !== checksums[block - range.first] && (own.ok || !own.badBlocks.includes(block));
+    };
+    for (const run of runsOf(range, isOther)) await this.#host.drive.park(this.#replica.group, run, "the group has lost these blocks; this is what a copy that was away had instead, perhaps older", []);
   }
 
   /** Own entries outside the group's history whose content in the range is about to be overwritten. */

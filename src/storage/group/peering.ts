@@ -108,7 +108,7 @@ export class Peering {
       const ids = strangers.filter((entry) => entry.count > 0 && overlaps(entry, range));
       if (ids.length > 0) await this.#host.drive.park(image.group, range, "written here, but not adopted by the group", ids);
       if (!this.#current()) return false;
-      for (const part of partsOf(range, blocks)) this.#host.drive.append({ type: "copy", group: image.group, ...part });
+      for (const part of partsOf(range, blocks)) this.#host.drive.append({ type: "copy", group: image.group, lost: false, ...part });
     }
     return new Promise((resolve) => {
       if (!this.#replica.adoptLog(common, tail, () => resolve(this.#current()))) resolve(false);
@@ -124,8 +124,8 @@ export class Peering {
       // R25: what was bad at the adopter, too, is written there anew.
       const to = this.#mended.has(range) ? members : others;
       for (const part of partsOf(range, blocks)) {
-        if (blocks.mended.length > 0) this.#host.drive.append({ type: "copy", group: this.#replica.group, ...part });
-        if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", allocates: 0, ...part, clean: NO_CHUNKS })))) return false;
+        if (blocks.mended.length > 0) this.#host.drive.append({ type: "copy", group: this.#replica.group, lost: false, ...part });
+        if (!(await this.#all(to, (shared) => ({ ...shared, type: "copy", allocates: 0, lost: false, ...part, clean: NO_CHUNKS })))) return false;
       }
     }
     return this.#all(others, (shared) => ({ ...shared, type: "adopt", common, entries: tail }));

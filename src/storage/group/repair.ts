@@ -16,6 +16,8 @@ interface Question {
   readonly untilMs: number;
   readonly end: (message: Message | null) => void;
 }
+/** `lost`: blocks that no member has, though all of them have answered; their checksums are those that they should have, 0 = not known. */
+export type ForLearner = Extract<BlockRead, { ok: true }> & { readonly lost: readonly number[] };
 /** `again`: something was put right here, and may be looked at anew. `silent`: a member did not answer. */
 export type Outcome = "done" | "again" | "lost" | "silent";
 
@@ -71,6 +73,16 @@ export class Repair {
     if (copy.lost.length > 0 || copy.silent) return copy.silent ? null : { ...read, badBlocks: copy.lost };
     // What is written back has raised the extent's version, or is about to.
     return { ok: true, checksums: copy.checksums, data: copy.data, version: copy.mended.length > 0 ? this.#serving.last : copy.version };
+  }
+
+  /** The range for a learner; null when a member that is needed does not answer now. */
+  async forLearner(range: BlockRange): Promise<ForLearner | null> {
+    const read = await this.#serving.host.drive.read(range);
+    if (read.ok) return { ...read, lost: [] };
+    const { lost, silent, data, mended, version, checksums } = await this.copyOf(range);
+    if (silent) return null;
+    for (const block of lost) checksums[block - range.first] = read.checksums[block - range.first] as number;
+    return { ok: true, checksums, data, version: mended.length > 0 ? this.#serving.last : version, lost };
   }
 
   /** Every copy reads and verifies the range; what is bad or different anywhere is made equal. The caller holds the range's lock. */

@@ -1,11 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { compareIds, showId, type EntryHeader } from "../../../src/wire/entry.ts";
 import { SimulatedGateway } from "../../simulator/gateway.ts";
 import { History } from "../../simulator/history.ts";
 import type { End } from "../../simulator/network.ts";
-import { whenDelivered } from "./recovery-stage.ts";
-import { rot, trailerOf } from "./rot.ts";
+import { giveAll, whenDelivered, withhold } from "./recovery-stage.ts";
+import { trailerOf } from "./rot.ts";
 import { Stage } from "./stage.ts";
+
+afterEach(giveAll);
 
 /** A host that gives up when its process is killed: nobody repeats its writes. What it wrote may be read by `read` below. */
 function hostOf(stage: Stage, history = new History()): SimulatedGateway {
@@ -36,33 +38,40 @@ function endAt(stage: Stage, from: string, to: string): End {
 
 describe("X9: a primary that lost an unacknowledged entry with its process", () => {
   test("gives that id to nothing else, so that a learner which holds it does not pass for in sync", () => {
-    const stage = new Stage();
-    stage.write(stage.place(0, 8));
-    stage.cluster.kill("b");
-    stage.until(() => stage.members().length === 1);
-    stage.write(stage.place(1));
-    stage.pass(200);
-    // A block that nobody can give keeps b a learner.
-    rot(stage, "a", [1]);
-    stage.cluster.start("b");
-    stage.until(() => stage.logged("cannot be copied to a learner").length > 0);
-    const host = hostOf(stage);
-    stage.cluster.hang("a");
-    host.write(stage.place(5));
-    stage.until(() => written(stage, "b", host).length === 1, 1000);
-    const [lost] = written(stage, "b", host);
-    host.process.kill();
-    stage.cluster.kill("a");
-    stage.cluster.unhang("a");
-    expect(written(stage, "a", host)).toEqual([]);
-    // Such a learner hears of its primary's new run by the fence alone.
-    stage.cluster.start("a");
-    stage.until(() => stage.serving()[0] === "a");
-    stage.write(stage.place(6));
-    stage.write(stage.place(1));
-    for (const { epoch, seq, gateway } of stage.image("a").log.entries) if (gateway !== 0) expect(showId({ epoch, seq })).not.toBe(showId(lost as EntryHeader));
-    stage.whole();
-    expect([...trailerOf(stage, "b").checksums]).toEqual([...trailerOf(stage, "a").checksums]);
+    // Whether a journal write that hung at a kill has happened is chance: the primary must have lost its entry.
+    let forgotten = 0;
+    for (let seed = 1; seed <= 6; seed += 1) {
+      const stage = new Stage(1, undefined, seed);
+      stage.write(stage.place(0, 8));
+      stage.cluster.kill("b");
+      stage.until(() => stage.members().length === 1);
+      stage.write(stage.place(1));
+      stage.pass(200);
+      // A block that nobody gives keeps b a learner.
+      withhold(1);
+      stage.cluster.start("b");
+      stage.until(() => stage.logged("cannot be copied to a learner").length > 0);
+      const host = hostOf(stage);
+      stage.cluster.hang("a");
+      host.write(stage.place(5));
+      stage.until(() => written(stage, "b", host).length === 1, 1000);
+      const [lost] = written(stage, "b", host);
+      host.process.kill();
+      stage.cluster.kill("a");
+      stage.cluster.unhang("a");
+      expect(written(stage, "a", host)).toEqual([]);
+      // Such a learner hears of its primary's new run by the fence alone.
+      stage.cluster.start("a");
+      stage.until(() => stage.serving()[0] === "a");
+      giveAll();
+      if (written(stage, "a", host).length > 0) continue;
+      forgotten += 1;
+      stage.write(stage.place(6));
+      for (const { epoch, seq, gateway } of stage.image("a").log.entries) if (gateway !== 0) expect(showId({ epoch, seq })).not.toBe(showId(lost as EntryHeader));
+      stage.whole();
+      expect([...trailerOf(stage, "b").checksums]).toEqual([...trailerOf(stage, "a").checksums]);
+    }
+    expect(forgotten).toBeGreaterThan(0);
   });
 });
 

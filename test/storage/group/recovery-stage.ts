@@ -1,4 +1,5 @@
 import { KEEPING, type Keeping } from "../../../src/storage/drive/image.ts";
+import { Repair } from "../../../src/storage/group/repair.ts";
 import type { Message } from "../../../src/wire/messages.ts";
 import type { Chance } from "../../simulator/chance.ts";
 import type { Place } from "../../simulator/gateway.ts";
@@ -12,6 +13,18 @@ export { KEEPING };
 
 export function keep(stage: Stage, keeping: Keeping): void {
   for (const host of stage.cluster.hosts.values()) host.medium.tuning.keeping = keeping;
+}
+
+const { forLearner } = Repair.prototype;
+/** From now on no block with this number can be had for a learner, as when a member that may have it does not answer; until `giveAll`. */
+export function withhold(block: number): void {
+  Repair.prototype.forLearner = function (range) {
+    return range.first <= block && block < range.first + range.count ? Promise.resolve(null) : forLearner.call(this, range);
+  };
+}
+/** To be called after each test of a file that withholds. */
+export function giveAll(): void {
+  Repair.prototype.forLearner = forLearner;
 }
 
 /** Bytes of copied blocks that arrive from now on. */

@@ -220,24 +220,6 @@ describe("R25: a bad block at the primary", () => {
     expect(found(stage, "a")).toEqual({ a: { repaired: 3, lost: 0, differs: 0 } });
   });
 
-  test("keeps a learner out when nobody has it: the learner is no source, and no member with holes", () => {
-    const stage = new Stage();
-    stage.write(stage.place(0, 4));
-    stage.pass(100);
-    stage.cluster.kill("b");
-    stage.until(() => stage.members().length === 1);
-    stage.write(stage.place(1));
-    stage.pass(100);
-    rot(stage, "a", [1]);
-    stage.cluster.start("b");
-    stage.pass(20_000);
-    expect(stage.members()).toEqual(["a"]);
-    expect(stage.logged("the learner stays out until then").length).toBeGreaterThan(0);
-    const value = stage.write(stage.place(1));
-    stage.whole();
-    expect(stage.read(stage.place(1))[0]).toBe(value);
-  });
-
   test("beside the blocks that reconcile moves is taken from the other copy", () => {
     const stage = new Stage();
     const value = stage.write(stage.place(0, 4));
