@@ -1,5 +1,6 @@
 import { Option, type Command } from "commander";
 import type * as api from "../management/api.ts";
+import { acceptLoss, auditList, type AcceptLossOptions } from "./accept-loss.ts";
 import { ApiClient, CliError, findCluster } from "./client.ts";
 import { parseSize, formatSize } from "./sizes.ts";
 import { statusText } from "./status.ts";
@@ -70,6 +71,17 @@ function addLoneCommands(cluster: Command, world: CliWorld): void {
         return { answer, text, warning };
       }),
     );
+  common(cluster.command("accept-loss"), world)
+    .description("give up what only these drives hold, so that the rest goes on; without --yes it only lists what that is")
+    .option("--drive <drive...>", "drives that are lost for good, by id")
+    .option("--server <server...>", "servers that are lost with all their drives")
+    .option("--yes", "do it")
+    .option("--confirm <cluster>", "the cluster's name, with --yes")
+    .option("--confirm-down <server...>", "servers that are off for certain though nothing proves it: if one still serves, hosts see different data")
+    .action((options: CommonOptions & AcceptLossOptions) => run(world, options, (client) => acceptLoss(client, options)));
+  common(cluster.command("audit"), world)
+    .description("list what administrators have given up")
+    .action((options: CommonOptions) => run(world, options, (client) => auditList(client)));
   common(cluster.command("set"), world)
     .description("change a setting of the cluster")
     .addOption(new Option("--lone-survivor <how>", "whether a server that hears nobody serves reads only when confirm-lost says so, or by itself after 30 s").choices(["confirm", "auto"]))

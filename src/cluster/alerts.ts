@@ -1,4 +1,5 @@
 import type { DriveId } from "../base/ids.ts";
+import { utcMinute } from "../base/utc.ts";
 import type { ClusterMap } from "./map.ts";
 
 /** Shares of a drive: an alert, and no new allocations any more (R17). */
@@ -8,7 +9,14 @@ const FULL_SHARE = 0.94;
 
 /** What does not stop anything yet and needs an administrator: drives that fill up, blocks that were found bad (R17, R25). Pure. */
 export function alerts(map: ClusterMap): string[] {
-  return [...fullness(map), ...damage(map)];
+  return [...givenUp(map), ...fullness(map), ...damage(map)];
+}
+
+/** R23: for as long as some group's configuration remembers it: what is lost stays lost. */
+function givenUp(map: ClusterMap): string[] {
+  const times = new Map<number, number>();
+  for (const { config } of map.groups.values()) if (config.loss) times.set(config.loss.atMs, (times.get(config.loss.atMs) ?? 0) + 1);
+  return [...times].sort(([a], [b]) => b - a).map(([atMs, count]) => `${count === 1 ? "1 group" : `${count} groups`} lost data, accepted at ${utcMinute(atMs)}; restore what hosts miss from a backup.`);
 }
 
 function fullness(map: ClusterMap): string[] {

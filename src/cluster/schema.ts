@@ -20,7 +20,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * observed/<drive>                 | that drive's storage process, leased     | Observed
  * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
  * pool/<factor>                    | formation, management                    | PoolRecord: the pool is wanted
- * pg/<group>                       | monitor leader (creation, adoption R14); else its primary or a member proposing itself | GroupConfig
+ * pg/<group>                       | monitor leader (creation, adoption R14), management (R23); else its primary or a member proposing itself | GroupConfig
  * pg-plan/<group>                  | monitor leader                           | GroupPlan
  * volume/<volume>                  | management                               | VolumeRecord
  * volume-name/<name>               | management                               | the volume's id
@@ -32,6 +32,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * mapping/<host>/<lun>             | management                               | MappingRecord
  * recovery/<drive>                 | that drive's storage process             | RecoveryReport, while it does not obey this store (R14)
  * monitor/leader                   | monitor, leased                          | the server's name
+ * audit/<number>                   | management, the newest AUDIT_MAX         | AuditRecord: data given up (R23)
  * settings                         | management                               | ClusterSettings; no key: the defaults
  * mode                             | monitor leader                           | ClusterMode while the cluster is read-only; no key: reads and writes
  */
@@ -105,6 +106,8 @@ export const fenceRecord = v.object({
   /** What the fence is for, to find it again: "unmap <volume> <host>", "delete <volume>". */
   what: v.string(),
   atMs: v.number(),
+  /** R23: sessions of hosts that see one of these volumes end. */
+  drop: v.optional(v.array(volumeId)),
 });
 export type FenceRecord = v.InferOutput<typeof fenceRecord>;
 
@@ -117,6 +120,11 @@ export type Death = v.InferOutput<typeof death>;
  */
 const waitReason = v.picklist(["no-whole-copy", "unreadable-copy", "hung-journal", "damaged-copy"]);
 export type WaitReason = v.InferOutput<typeof waitReason>;
+
+const entryId = v.object({ epoch: count, seq: count });
+const copyWord = v.object({ group: count, epoch: count, last: entryId, committed: entryId, completeThrough: entryId, incomplete: v.boolean(), damaged: v.boolean() });
+/** A replica on some drive, as that drive told of it. */
+export type CopyWord = v.InferOutput<typeof copyWord>;
 
 /** What a storage process sees of the groups whose primary it is, or must not become; a hint for health and progress, never for the rules. */
 export const observed = v.object({
@@ -140,6 +148,8 @@ export const observed = v.object({
       remainingBytes: count,
     }),
   ),
+  /** R23: what this drive holds of groups that do not serve, whether the configuration names it or not. */
+  copies: v.optional(v.array(copyWord)),
 });
 export type Observed = v.InferOutput<typeof observed>;
 export type ObservedGroup = Observed["groups"][number];
@@ -167,6 +177,21 @@ export type ClusterMode = v.InferOutput<typeof clusterMode>;
 export const poolRecord = v.object({ factor: v.picklist([1, 2]), groupCount: v.pipe(count, v.minValue(1), v.maxValue(65536)) });
 export type PoolRecord = v.InferOutput<typeof poolRecord>;
 
+/** R23: that an administrator has given up what only lost drives held of a group. Kept in every later configuration. */
+const acceptedLoss = v.object({
+  /** Of the configuration that it began with: a replica that has not obeyed that epoch holds another history, and counts for nothing. */
+  epoch,
+  atMs: v.number(),
+  /** Members that were named as lost, with the newest run of each that was known. */
+  drives: v.array(v.object({ drive: driveId, instance })),
+  /**
+   * No copy was left: of volumes up to this id, blocks that nobody has written or released since are not known and answer medium
+   * error. null: a copy was left.
+   */
+  unknownThrough: v.nullable(volumeId),
+});
+export type AcceptedLoss = v.InferOutput<typeof acceptedLoss>;
+
 /** protocol: Config. Every change raises `epoch` by 1 and carries a fresh `nonce`. */
 export const groupConfig = v.object({
   incarnation: count,
@@ -177,6 +202,7 @@ export const groupConfig = v.object({
   members: v.pipe(v.array(driveId), v.minLength(1)),
   learners: v.array(driveId),
   nonce: count,
+  loss: v.optional(acceptedLoss),
 });
 export type GroupConfig = v.InferOutput<typeof groupConfig>;
 
@@ -235,6 +261,11 @@ export type Tombstone = v.InferOutput<typeof tombstone>;
 export const scrubRecord = v.object({ lightAtMs: count, deepAtMs: count });
 export type ScrubRecord = v.InferOutput<typeof scrubRecord>;
 
+/** More than any administrator accepts losses; the oldest goes when a newer one comes. */
+export const AUDIT_MAX = 100;
+export const auditRecord = v.object({ number: count, atMs: v.number(), /** The client's address, as its server saw it. */ from: v.string(), what: v.string() });
+export type AuditRecord = v.InferOutput<typeof auditRecord>;
+
 export const hostRecord = v.object({
   name: v.string(),
   iqns: v.array(v.string()),
@@ -285,6 +316,7 @@ export const keys = {
   fence: (id: number) => `fence/${id}`,
   obeyed: (fence: number, gateway: number) => `obeyed/${fence}/${gateway}`,
   recovery: (id: DriveId) => `recovery/${id}`,
+  audit: (number: number) => `audit/${number}`,
   leader: "monitor/leader",
   mode: "mode",
   settings: "settings",

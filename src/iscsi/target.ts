@@ -111,6 +111,11 @@ export class IscsiTarget {
     for (const connection of [...this.#connections]) connection.close(reason);
   }
 
+  /** Ends the sessions of these hosts; they may log in again at once. */
+  dropHosts(names: ReadonlySet<string>, reason: string): void {
+    for (const { session, connection } of [...this.#sessions.values()]) if (session.login.host && names.has(session.login.host.name)) connection.close(reason);
+  }
+
   sessions(): SessionInfo[] {
     return [...this.#sessions.values()].map(({ session, connection }) => ({
       initiatorName: session.login.initiatorName,

@@ -161,6 +161,35 @@ export interface LoneAnswer {
   /** Servers that were not named: data that they share is not read without them. */
   readonly others: readonly string[];
 }
+/** POST /accept-loss (R23): what only these drives have is given up. Without `confirm` nothing is changed. */
+export interface AcceptLossBody {
+  readonly drives: readonly string[];
+  /** All drives of these servers. */
+  readonly servers: readonly string[];
+  /** The cluster's name. */
+  readonly confirm?: string;
+  /** Servers that are off for certain, though nothing proves it. */
+  readonly confirmDown?: readonly string[];
+}
+export interface AcceptLossAnswer {
+  /** False: only told what would be done. */
+  readonly done: boolean;
+  readonly drives: readonly string[];
+  /** Servers of named drives of which nothing proves that they are down. */
+  readonly unproved: readonly string[];
+  readonly groups: readonly { readonly group: string; /** null: no copy is left. */ readonly copy: { readonly drive: string; readonly server: string } | null; readonly lacks: string }[];
+  /** Groups that do not serve and stay as they are. */
+  readonly left: readonly { readonly group: string; readonly why: string }[];
+  readonly volumes: readonly string[];
+  /** Provisioned size of what lies in the groups. */
+  readonly bytes: number;
+  /** Servers whose portals have not confirmed that the sessions of these volumes have ended. */
+  readonly portalsSilent: readonly string[];
+}
+/** GET /audit: newest first. */
+export interface AuditAnswer {
+  readonly records: readonly { readonly number: number; readonly atMs: number; readonly from: string; readonly what: string }[];
+}
 /** GET and POST /settings; what a POST does not name stays as it is. */
 export interface SettingsAnswer {
   readonly loneSurvivor: "confirm" | "auto";

@@ -221,10 +221,13 @@ export class Monitor {
   #planInput(): PlanInput {
     const { map } = this;
     const drives = new Map<DriveId, PlanDrive>();
+    const lostInstances = new Map([...map.groups.values()].flatMap(({ config }) => config.loss?.drives.map(({ drive, instance }) => [drive, instance] as const) ?? []));
     for (const [id, { server, capacityBytes, instance }] of map.drives) {
       const { up, sinceMs } = this.#liveness.drives.get(id) ?? { up: false, sinceMs: Infinity };
       const death = map.deaths.get(id);
-      const failed = !up && death?.instance === instance && death.reason.startsWith(DRIVE_FAILED);
+      // R23: an administrator has said so of this very run of it.
+      const lost = !up && lostInstances.get(id) === instance;
+      const failed = lost || !up && death?.instance === instance && death.reason.startsWith(DRIVE_FAILED);
       drives.set(id, { id, server, capacityBytes, up, sinceMs, failed });
     }
     return {

@@ -47,7 +47,10 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
   const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map));
   const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
-  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled());
+  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled(), (volumes) => {
+    const hosts = [...map.mappings.values()].filter(({ volume }) => volumes.includes(volume)).map(({ host }) => host);
+    target.dropHosts(new Set(hosts), "R23: data of a volume that this host sees was given up");
+  });
   const watch = await watchMap(context, map, (changed) => {
     // R26: no drive listens to this instance any more, and what it knew of its hosts' rights may be out of date.
     if (map.bans.has(instance)) platform.fatal("portal-banned", "this portal was silent when all portals had to answer, and was shut out; it begins anew");

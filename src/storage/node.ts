@@ -19,7 +19,7 @@ import { Gateways } from "./gateways.ts";
 import { Links } from "./links.ts";
 import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
-import { observeGroups } from "./observe.ts";
+import { observeCopies, observeGroups } from "./observe.ts";
 import { Registration } from "./registration.ts";
 import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
@@ -90,6 +90,7 @@ export class StorageNode {
       instance: drive.instance,
       usedBytes: drive.space().usedBytes,
       groups: observeGroups(drive, options.map, this.#groups),
+      copies: observeCopies(drive.images, options.map),
       damage: [...this.damage.counts],
       ...(this.#gateways.bans.length > 0 && { bans: this.#gateways.bans }),
       ...(this.scrubber.running && { scrub: this.scrubber.running }),

@@ -1,6 +1,8 @@
 import type { DriveId, GroupId } from "../base/ids.ts";
 import type { ClusterMap } from "../cluster/map.ts";
-import type { Observed } from "../cluster/schema.ts";
+import { groupState } from "../cluster/health.ts";
+import type { CopyWord, Observed } from "../cluster/schema.ts";
+import type { ReplicaImage } from "./drive/image.ts";
 import type { Group } from "./group/group.ts";
 import { REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 
@@ -26,6 +28,27 @@ export function observeGroups(drive: { readonly id: DriveId; appendOutstandingMs
     words.push({ group: group.id, epoch: group.epoch, ...stateWord(group, hung), copiedBytes, remainingBytes });
   }
   return words;
+}
+
+/** R23: copies here of groups that nobody serves, for the administrator who may have to choose one. By this map, so only a hint. */
+export function observeCopies(images: ReadonlyMap<GroupId, ReplicaImage>, map: ClusterMap): CopyWord[] {
+  const told = new Map<DriveId, ReadonlyMap<number, Word>>();
+  const wordOf = (drive: DriveId, group: GroupId): Word | undefined => {
+    let words = told.get(drive);
+    if (!words) told.set(drive, (words = new Map(map.observed.get(drive)?.groups.map((word) => [word.group, word]))));
+    return words.get(group);
+  };
+  const copies: CopyWord[] = [];
+  for (const image of images.values()) {
+    const config = map.groups.get(image.group)?.config;
+    if (!config || image.blank) continue;
+    const state = groupState(map, config, wordOf(config.primary, image.group));
+    if (state === "serving" || state === "settling") continue;
+    const { group, epoch, log, committed, completeThrough, incomplete, damaged } = image;
+    const plain = ({ epoch: e, seq }: { epoch: number; seq: number }) => ({ epoch: e, seq });
+    copies.push({ group, epoch, last: plain(log.last), committed: plain(committed), completeThrough: plain(completeThrough), incomplete, damaged });
+  }
+  return copies;
 }
 
 /** R3f, R7b: a group that nobody can use says so, whatever its own state, so that hosts are not left waiting for it. */

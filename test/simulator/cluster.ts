@@ -99,6 +99,8 @@ export class SimulatedCluster {
   fate: (transaction: Transaction, client: string) => TransactionFate = () => "normal";
   /** R14: the story makes the store go back; without that an alarm is a false one. */
   storeWentBack = false;
+  /** R23: the story says that a drive is lost which is not, as an administrator may. */
+  lossOnMyWord = false;
   readonly #bootMs = new Map<string, number>();
   #hash = 0x811c9dc5;
   #drives = 0;

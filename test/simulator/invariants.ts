@@ -71,7 +71,8 @@ function onePrimary(cluster: SimulatedCluster, ledgers: Ledgers): void {
     }
   }
   for (const [group, { serving }] of ledgers) {
-    if (serving.size < 2 || strictReads(cluster)) continue;
+    // R23: an administrator's word against one that serves gives up just this.
+    if (serving.size < 2 || strictReads(cluster) || cluster.lossOnMyWord) continue;
     const found = [...serving].filter((name) => {
       const state = cluster.group(name, group)?.serving;
       return state?.open === true && state.leases.mayAnswer();
@@ -140,6 +141,16 @@ function adopted(cluster: SimulatedCluster, key: string, now: GroupConfig, chang
   }
 }
 
+/** R23: a group is given up to one copy under an epoch above all that any drive has seen, and nobody answers for it at that moment. */
+function givenUp(cluster: SimulatedCluster, key: string, now: GroupConfig, change: string): void {
+  const group = parseGroupName(key.slice(GROUP_PREFIX.length));
+  for (const [name, host] of cluster.hosts) {
+    if ((host.images.get(group)?.epoch ?? 0) >= now.epoch) cluster.fail(`R23: ${name} has seen epoch ${host.images.get(group)?.epoch}: ${change}`);
+    const state = cluster.group(name, group);
+    if (state?.serving?.leases.mayAnswer() && !cluster.lossOnMyWord) cluster.fail(`R23: ${name} serves while its group is given up: ${change}`);
+  }
+}
+
 /** Finds the entry of an operation that has just been acknowledged: among the last ones, unless the answer was recorded long ago. */
 function note(ledger: Ledger | undefined, entries: readonly EntryHeader[], gateway: number, operation: number): void {
   for (let i = entries.length - 1; ledger && i >= Math.max(0, entries.length - LEDGER_MAX); i -= 1) {
@@ -160,6 +171,8 @@ function configured(cluster: SimulatedCluster, ledgers: Ledgers, { compares }: T
   const change = `${key}: epoch ${old.epoch}, primary ${cluster.nameOf(old.primary)}, members ${name(old.members)}, learners ${name(old.learners)} -> epoch ${now.epoch}, primary ${cluster.nameOf(now.primary)}, members ${name(now.members)}`;
   if (!compares.some((compare) => compare.key === key)) cluster.fail(`I3: changed without compare-and-set: ${change}`);
   if (now.incarnation !== old.incarnation) return adopted(cluster, key, now, change);
+  if (now.loss && now.loss.epoch !== old.loss?.epoch) return givenUp(cluster, key, now, change);
+  if (JSON.stringify(now.loss) !== JSON.stringify(old.loss)) cluster.fail(`R23: an accepted loss is forgotten: ${change}`);
   if (now.epoch !== old.epoch + 1) cluster.fail(`I1: the epoch does not grow by one: ${change}`);
   if (!old.members.includes(now.primary) || !now.members.includes(now.primary)) cluster.fail(`I3: the new primary is no member: ${change}`);
   if (now.members.some((id) => !old.members.includes(id) && !old.learners.includes(id))) cluster.fail(`I5: one that was no learner becomes a member: ${change}`);

@@ -15,6 +15,8 @@ const ASK_WITHIN_MS = 1000;
 /** What the word on lost servers needs besides the store, which is silent when it is given (R24). */
 export interface LoneServer {
   readonly server: string;
+  /** What the kernel says of a port: a refusal proves that nobody serves there. */
+  askPort(address: string, port: number): Promise<"refused" | "open" | "unknown">;
   give(word: { readonly givenMs: number; readonly servers: ServerName[] }): Promise<void>;
 }
 

@@ -15,7 +15,8 @@ export type JournalRecord =
   | MarkRecord
   | AdoptRecord
   | CommittedRecord
-  | ForgetRecord;
+  | ForgetRecord
+  | AcceptLossRecord;
 
 /** A log entry and, for a write, its whole 4 KiB blocks with one checksum each. */
 export interface EntryRecord {
@@ -88,6 +89,16 @@ export interface CommittedRecord {
 export interface ForgetRecord {
   readonly type: "forget";
   readonly group: GroupId;
+}
+
+/**
+ * R23: the administrator's word of `config`, obeyed by the replica that it chose: what is here is from now on all there is, whatever it
+ * lacks. Only the record of the very configuration that the word began with.
+ */
+export interface AcceptLossRecord {
+  readonly type: "accept-loss";
+  readonly group: GroupId;
+  readonly config: GroupConfig;
 }
 
 /** R16: the recorded answer to a gateway's operation. */

@@ -7,7 +7,7 @@ import type { Change, Channel, Fence, Message, Read } from "../../wire/messages.
 import { Forgetting } from "./forget.ts";
 import type { GroupHost, StoredConfig } from "./host.ts";
 import { loneCommand } from "./lone.ts";
-import { everWritten, mayPropose } from "./propose.ts";
+import { everWritten, isChosen, mayPropose } from "./propose.ts";
 import { enact } from "./plan.ts";
 import { Replica } from "./replica.ts";
 import { Rounds } from "./rounds.ts";
@@ -104,9 +104,16 @@ export class Group {
     void this.#host.readConfig(this.id).then((stored) => {
       this.#reading = false;
       if (!stored || this.#stopped) return;
-      if (this.#term) {
-        if (this.#superseded(stored.config)) this.leave("another configuration is current");
-      } else if (this.#state === "following" && this.#mayPropose(stored.config)) this.#propose(stored);
+      if (this.#term) return this.#superseded(stored.config) ? this.leave("another configuration is current") : undefined;
+      if (this.#state === "following" && this.#mayPropose(stored.config)) {
+        if (!isChosen(this.#host.driveId, this.replica.image, stored.config)) return this.#propose(stored);
+        // R23: durable first; then it goes on as an undamaged member does (R6).
+        this.#reading = true;
+        this.replica.acceptLoss(stored.config, () => {
+          this.#reading = false;
+          this.#check();
+        });
+      }
     });
   }
 
@@ -146,16 +153,6 @@ export class Group {
     this.#fenceAll();
   }
 
-  /** R24: what asking the port of another member has shown. */
-  portAsked(drive: DriveId, refused: boolean, sentMs: number): void {
-    if (refused) this.#term?.portRefused(drive, sentMs, this.#state === "serving");
-    else this.#term?.portUnproved(drive);
-    this.#serving?.leasesRenewed();
-  }
-  memberTakenForLost(drive: DriveId): void {
-    this.#term?.takenForLost(drive);
-    this.#serving?.leasesRenewed();
-  }
   /** Until when this replica has promised to propose nothing (R3b, R3d). */
   get promiseUntilMs(): number {
     return this.#promiseUntilMs;

@@ -1,7 +1,7 @@
 import { assert } from "../../base/assert.ts";
 import { BLOCK_BYTES } from "../../base/geometry.ts";
 import type { Epoch, GroupId } from "../../base/ids.ts";
-import type { GroupConfig } from "../../cluster/schema.ts";
+import { groupName, type GroupConfig } from "../../cluster/schema.ts";
 import { compareIds, laterId, NO_ENTRY, sameId, type EntryHeader, type EntryId } from "../../wire/entry.ts";
 import type { Adopt, CatchUp, CaughtUp, Channel, Copy, Fence, Fetch, Manifest, Message, Replicate } from "../../wire/messages.ts";
 import type { ReplicaImage } from "../drive/image.ts";
@@ -116,6 +116,18 @@ export class Replica {
     assert(config.epoch >= this.epochGiven, "I1: epochs only grow");
     this.#epochGiven = config.epoch;
     this.#host.drive.append({ type: "config", group: this.#group, config }, durable);
+  }
+
+  /** R23: the administrator's word, durable before anything is done by it. */
+  acceptLoss(config: GroupConfig, durable: () => void): void {
+    assert(config.epoch > this.epochGiven, "R23: a word is obeyed once");
+    this.#host.log.warn("R23: a group goes on with what this drive has of it, by an administrator's word", { group: groupName(this.#group), epoch: config.epoch, lost: config.loss?.drives.map(({ drive }) => drive) });
+    this.unfence();
+    this.#epochGiven = config.epoch;
+    this.#host.drive.append({ type: "accept-loss", group: this.#group, config }, () => {
+      this.#appended = this.image?.log.last ?? NO_ENTRY;
+      durable();
+    });
   }
 
   /** True = the message is of a lower epoch: its sender is told so as soon as the higher one is durable, and nothing changes. */
