@@ -54,9 +54,9 @@ export class World {
     const load = hostSettings();
     this.hosts = ["h1", "h2", "h3"].slice(0, 2 + chance.below(2)).map((name) => host(name, { ...load, timeoutMs: chance.pick(TIMEOUTS_MS) }));
     this.doomed = [host("h9", { ...hostSettings(), pauseMs: 200 })];
-    this.slots = sharedSlots(chance, [1, 2], EXTENTS, 10);
+    this.slots = sharedSlots(chance, [1, 2], EXTENTS, chance.pick([3, 6, 12]));
     for (const slot of this.slots) for (let user = 0, users = 1 + chance.below(3); user < users; user += 1) chance.pick(this.hosts).use(slot, "write");
-    for (const slot of this.slots) chance.pick(this.hosts).use(slot, "read");
+    for (const slot of this.slots) for (let user = 0, users = 1 + chance.below(2); user < users; user += 1) chance.pick(this.hosts).use(slot, "read");
     for (const slot of sharedSlots(chance, [DOOMED], EXTENTS, 3)) for (const kind of ["read", "write"] as const) this.doomed[0]?.use(slot, kind);
   }
 
