@@ -171,11 +171,13 @@ describe("R23: a damaged copy", () => {
 
   test("that is damaged again later is not covered by the word", () => {
     const { stage } = damaged();
+    const before = stage.cluster.config(stage.group);
     stage.accept("a");
     stage.until(() => stage.serving()[0] === "b");
     stage.writeNow(stage.place(1));
     stage.cluster.kill("b");
-    stage.startDamaged("b");
+    // It does not even remember that it has obeyed the word.
+    stage.startDamaged("b", before);
     stage.pass(30_000);
     expect(stage.serving()).toEqual([]);
     // Until an administrator says so again.
