@@ -9,6 +9,8 @@ export class PowerFiles {
   readonly #random: Dice;
   readonly #turnsMax: number;
   readonly #inFlight = new Set<InFlight>();
+  /** Hears of each operation before it takes effect. */
+  begun: (operation: Operation<unknown>) => void = () => undefined;
   /** Counts down with each operation; at 0 all ends. */
   #operationsLeft = Number.POSITIVE_INFINITY;
   #life = 0;
@@ -55,6 +57,7 @@ export class PowerFiles {
   /** Never comes back when its process ends meanwhile. */
   async #perform<T>(operation: Operation<T>): Promise<T> {
     const life = this.#life;
+    this.begun(operation);
     this.#inFlight.add(operation);
     this.#operationsLeft -= 1;
     if (this.#operationsLeft <= 0) {
