@@ -95,6 +95,7 @@ describe("R23: an old copy", () => {
     const { epoch } = stage.cluster.config(stage.group);
     stage.cluster.start("a");
     stage.until(() => stage.image("a").givenUp);
+    expect(stage.image("a").damaged).toBe(true);
     expect(stage.cluster.config(stage.group).epoch).toBeGreaterThanOrEqual(epoch);
     stage.until(() => stage.members().length === 2);
     stage.whole();
