@@ -11,7 +11,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
  * up/drive/<drive>                 | that drive's storage process, leased     | Up
  * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
- * away/<instance>                  | that iscsi role, leased                  | Away, while it takes no hosts
+ * away/<instance>                  | that iscsi role, leased                  | Away: drives that it does not reach; it sends its hosts to others if it may
  * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
  * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
  * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
@@ -89,7 +89,7 @@ export type Up = v.InferOutput<typeof up>;
 export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
 export type GatewayUp = v.InferOutput<typeof gatewayUp>;
 
-/** A portal that has sent its hosts to others, since it does not reach these drives. Its revision says who went first: the last one stays. */
+/** A portal that does not reach these drives, though they serve: no other portal that leaves relies on it. */
 export const away = v.object({ instance, server: serverName, drives: v.array(driveId) });
 export type AwayRecord = v.InferOutput<typeof away>;
 
