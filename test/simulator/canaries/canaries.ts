@@ -127,6 +127,12 @@ export const CANARIES: readonly Canary[] = [
     caughtBy: { seedsMax: 40, answers: answers("I1", "I2", "I3", "I4", "I9", DIFFER) },
   },
   {
+    name: "the published death of an older instance counts",
+    breaks: "R18: the grace may be skipped only for exactly the configuration's primaryInstance",
+    edits: [{ file: "src/storage/group/propose.ts", find: "host.deadInstance(config.primary) >= config.primaryInstance) return true;", replace: "host.deadInstance(config.primary) > 0) return true;" }],
+    caughtBy: { seedsMax: 20, answers: answers("I1", "I4", "I9") },
+  },
+  {
     name: "reads are served over writes in flight",
     breaks: "R2a: a read waits until no overlapping write is in flight",
     edits: [{ file: "src/storage/group/ranges.ts", find: 'if (extent.writes.some((write) => overlaps(write, range))) extent.waiting.push({ kind: "read", range, run: start });\n    else start();', replace: "start();" }],
