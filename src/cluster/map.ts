@@ -37,6 +37,8 @@ export class ClusterMap {
   readonly mappings = new Map<string, schema.MappingRecord>();
   /** R26: changes that every portal is to confirm. */
   readonly fences = new Map<number, schema.FenceRecord>();
+  /** Drives that are not started until they are released, by server. */
+  readonly failedDrives = new Map<ServerName, schema.FailedDrives>();
   /** R26: gateways that are shut out. */
   readonly bans = new Map<number, schema.BanRecord>();
   /** R14: what drives say that do not obey this store. */
@@ -112,6 +114,8 @@ export class ClusterMap {
         return put(this.away, Number(rest), value && { record: schema.parseValue(schema.away, key, value), revision });
       case "fence":
         return put(this.fences, Number(rest), value && schema.parseValue(schema.fenceRecord, key, value));
+      case "failed":
+        return put(this.failedDrives, rest as ServerName, value && schema.parseValue(schema.failedDrives, key, value));
       case "banned":
         return put(this.bans, Number(rest), value && schema.parseValue(schema.banRecord, key, value));
       case "recovery":

@@ -27,3 +27,28 @@ test("bad blocks are told of by drive, as all primaries have found them", () => 
   const sentences = alerts(mapWith(0, [{ drive: DRIVE, repaired: 0, lost: 1, differs: 3 }]));
   expect(sentences).toEqual([expect.stringContaining("2 blocks found bad"), expect.stringContaining("6 blocks on drive")]);
 });
+
+function told(more: Record<string, unknown>): ClusterMap {
+  const map = mapWith(0);
+  map.changed([{ key: keys.observed(DRIVE), value: JSON.stringify({ instance: 1, usedBytes: 0, groups: [], ...more }), revision: 2 }], 2);
+  expect([...map.invalid]).toEqual([]);
+  return map;
+}
+
+test("parked content that was dropped is told of by drive, and none that is only there", () => {
+  expect(alerts(told({ parked: { files: 3, bytes: 9, dropped: 2 } }))).toEqual([expect.stringContaining(`2 of the files in parked/ on drive ${DRIVE} of server-1 were dropped`)]);
+  expect(alerts(told({ parked: { files: 3, bytes: 9, dropped: 0 } }))).toEqual([]);
+});
+
+// R21
+test("data of volumes that the store does not know is counted, by what drives observe and by what they report after a restore", () => {
+  const map = told({ unknownVolumes: [41, 42] });
+  const put = (key: string, value: unknown): void => void map.changed([{ key, value: JSON.stringify(value), revision: 3 }], 3);
+  const report = { drive: OTHER, server: "server-1", instance: 1, round: null, evidence: null, incarnation: 1, storeId: "", revision: 0, groups: [], purged: [], volumes: [42, 43, 44] };
+  put(keys.recovery(OTHER), report);
+  expect([...map.invalid]).toEqual([]);
+  expect(alerts(map)).toEqual([expect.stringContaining("2 drives hold data of 4 volumes that the cluster store does not know (id 41, 42, 43, ...)")]);
+  put(keys.tombstone(44 as never), { id: 44, name: "x", factor: 1, lineage: 44, deletedAtMs: 0 });
+  put(keys.volume(43 as never), { id: 43, name: "y", sizeBytes: 4096, factor: 1, lineage: 43, createdAtMs: 0 });
+  expect(alerts(map)).toEqual([expect.stringContaining("data of 2 volumes")]);
+});

@@ -40,6 +40,8 @@ export class DriveMedium {
   hurt = false;
   /** Pages that rot, until something is written there. */
   readonly harms = new Set<Harm>();
+  /** Files of extents whose checksums were ever hurt: with both slots gone the drive says that it does not know their content. */
+  readonly rottenTrailers = new Set<string>();
   /** Operations take this many times as long. */
   slowness = 1;
   readonly begun = new Set<Begun>();
