@@ -99,6 +99,8 @@ export const gatewayRecord = v.object({
   server: serverName,
   /** Its port is open: whoever had it before on that server has ended. */
   serving: v.boolean(),
+  /** Portals that had the port before it, found when it had it: they have ended. None until it serves. */
+  replaces: v.optional(v.array(instance)),
 });
 export type GatewayRecord = v.InferOutput<typeof gatewayRecord>;
 /** R26: a portal of which nothing is taken any more; it may still live, and begins anew under another instance then. */
