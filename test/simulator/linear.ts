@@ -40,6 +40,8 @@ class Open {
   readonly lastSeenAt = new Map<number, number>();
   /** Values that somebody's compare and write expects, so that it may have to find them. */
   readonly expected = new Set<number>();
+  /** Number of the last call of a compare and write that found something else. */
+  miscomparedAt = -1;
   unmaps = false;
   miscompares = false;
 
@@ -62,17 +64,19 @@ class Open {
   }
   /**
    * What may take effect just before any plain write, for good: a write of its own value that only reads have seen, all of which
-   * wait for it by now, with those reads. Wherever else it takes effect, it could as well do so here, and nobody misses it there.
+   * wait for it by now, with those reads. Wherever else it takes effect, it could as well do so here, and nobody misses it there,
+   * but for a later compare and write that found something else.
    */
   asides(number: number): readonly Aside[] {
     if (this.#asidesAt === number) return this.#asides;
     this.#asidesAt = number;
     this.#asides = [];
+    if (this.miscomparedAt > number) return this.#asides;
     for (const { operation, id } of this.all.values()) {
       const { kind, value } = operation;
       if (kind !== "write" || value === 0 || this.expected.has(value) || !((this.lastSeenAt.get(value) ?? Infinity) <= number)) continue;
-      const readers = [...this.certain.values()].filter((other) => other.operation.kind === "read" && other.operation.value === value).map((other) => other.id);
-      this.#asides.push({ id, readers });
+      const readers = [...this.certain.values()].filter(({ operation: other }) => (other.kind === "read" ? other.value === value : other.miscompared === true && other.expected !== value));
+      this.#asides.push({ id, readers: readers.map((reader) => reader.id) });
     }
     return this.#asides;
   }
@@ -136,6 +140,7 @@ export function checkRegister(operations: readonly Operation[]): string | null {
   const pending = new Open();
   pending.miscompares = miscomparedUntilMs > -Infinity;
   for (const [number, { isCall, operation }] of events.entries()) {
+    if (isCall && operation.miscompared) pending.miscomparedAt = number;
     if (operation.kind === "write" && operation.value === 0) pending.unmaps = true;
     if (operation.kind === "compare-and-write") pending.expected.add(operation.expected as number);
     if (isCall && operation.toMs !== Infinity && operation.kind !== "write" && !operation.miscompared) pending.lastSeenAt.set(operation.kind === "read" ? operation.value : (operation.expected as number), number);
