@@ -21,8 +21,8 @@ export class ClusterMap {
   readonly upDrives = new Map<DriveId, schema.Up>();
   readonly upServers = new Map<ServerName, schema.Up>();
   readonly upGateways = new Map<number, schema.GatewayUp>();
-  /** Portals that take no hosts, with the revision of their word. */
-  readonly away = new Map<number, { record: schema.AwayRecord; revision: number }>();
+  /** Portals that do not reach drives which serve. */
+  readonly away = new Map<number, schema.AwayRecord>();
   readonly observed = new Map<DriveId, schema.Observed>();
   readonly deaths = new Map<string, schema.Death>();
   readonly pools = new Map<number, schema.PoolRecord>();
@@ -37,6 +37,8 @@ export class ClusterMap {
   readonly mappings = new Map<string, schema.MappingRecord>();
   /** R26: changes that every portal is to confirm. */
   readonly fences = new Map<number, schema.FenceRecord>();
+  /** Drives that are not started until they are released, by server. */
+  readonly failedDrives = new Map<ServerName, schema.FailedDrives>();
   /** R26: gateways that are shut out. */
   readonly bans = new Map<number, schema.BanRecord>();
   /** R14: what drives say that do not obey this store. */
@@ -109,9 +111,11 @@ export class ClusterMap {
       case "up":
         return this.#routeUp(key, rest, value);
       case "away":
-        return put(this.away, Number(rest), value && { record: schema.parseValue(schema.away, key, value), revision });
+        return put(this.away, Number(rest), value && schema.parseValue(schema.away, key, value));
       case "fence":
         return put(this.fences, Number(rest), value && schema.parseValue(schema.fenceRecord, key, value));
+      case "failed":
+        return put(this.failedDrives, rest as ServerName, value && schema.parseValue(schema.failedDrives, key, value));
       case "banned":
         return put(this.bans, Number(rest), value && schema.parseValue(schema.banRecord, key, value));
       case "recovery":

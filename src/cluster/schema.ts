@@ -11,13 +11,15 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
  * up/drive/<drive>                 | that drive's storage process, leased     | Up
  * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
- * away/<instance>                  | that iscsi role, leased                  | Away, while it takes no hosts
+ * away/<instance>                  | that iscsi role, leased                  | Away: drives that it does not reach; it sends its hosts to others if it may
  * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
  * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
  * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
  * banned/<gateway>                 | management, for a silent portal without a lease (R26); removed by its successor | BanRecord
  * up/server/<name>                 | that server's supervisor, leased         | Up
  * observed/<drive>                 | that drive's storage process, leased     | Observed
+ * failed/<server>                  | that server's supervisor                 | FailedDrives: not started until they are released
+ * release/<drive>                  | management; removed by the server that obeys | ReleaseRecord: the administrator's word
  * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
  * pool/<factor>                    | formation, management                    | PoolRecord: the pool is wanted
  * pg/<group>                       | monitor leader (creation, adoption R14), management (R23); else its primary or a member proposing itself | GroupConfig
@@ -87,7 +89,7 @@ export type Up = v.InferOutput<typeof up>;
 export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
 export type GatewayUp = v.InferOutput<typeof gatewayUp>;
 
-/** A portal that has sent its hosts to others, since it does not reach these drives. Its revision says who went first: the last one stays. */
+/** A portal that does not reach these drives, though they serve: no other portal that leaves relies on it. */
 export const away = v.object({ instance, server: serverName, drives: v.array(driveId) });
 export type AwayRecord = v.InferOutput<typeof away>;
 
@@ -97,6 +99,8 @@ export const gatewayRecord = v.object({
   server: serverName,
   /** Its port is open: whoever had it before on that server has ended. */
   serving: v.boolean(),
+  /** Portals that had the port before it, found when it had it: they have ended. None until it serves. */
+  replaces: v.optional(v.array(instance)),
 });
 export type GatewayRecord = v.InferOutput<typeof gatewayRecord>;
 /** R26: a portal of which nothing is taken any more; it may still live, and begins anew under another instance then. */
@@ -111,6 +115,13 @@ export const fenceRecord = v.object({
 });
 export type FenceRecord = v.InferOutput<typeof fenceRecord>;
 
+/** Drives that failed under their process; `id` is "" of one that was never registered. */
+export const failedDrives = v.array(v.object({ id: v.string(), directory: v.string(), instance: count, atMs: v.number(), why: v.string() }));
+export type FailedDrives = v.InferOutput<typeof failedDrives>;
+/** `failedAtMs`: the failure that it speaks of, as in FailedDrives. */
+export const releaseRecord = v.object({ failedAtMs: v.number(), atMs: v.number() });
+/** How the reason of a death begins when the drive's medium failed: it does not come back by itself. */
+export const DRIVE_FAILED = "drive-failed";
 export const death = v.object({ instance, atMs: v.number(), reason: v.string() });
 export type Death = v.InferOutput<typeof death>;
 
@@ -130,6 +141,10 @@ export type CopyWord = v.InferOutput<typeof copyWord>;
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** Content that lost a reconcile or a scrub, kept on the drive; `dropped` for want of room since the process started. */
+  parked: v.optional(v.object({ files: count, bytes: count, dropped: count })),
+  /** R21: volumes that the store does not know and of which extents lie here; kept, and served to nobody. */
+  unknownVolumes: v.optional(v.array(volumeId)),
   /** R26: banned gateways of which this process takes nothing any more. */
   bans: v.optional(v.array(instance)),
   /** The pass that is under way: its group, and extents looked at. */
@@ -313,6 +328,8 @@ export const keys = {
   away: (id: number) => `away/${id}`,
   gateway: (id: number) => `gateway/${id}`,
   banned: (gateway: number) => `banned/${gateway}`,
+  failed: (server: string) => `failed/${server}`,
+  release: (id: DriveId) => `release/${id}`,
   fence: (id: number) => `fence/${id}`,
   obeyed: (fence: number, gateway: number) => `obeyed/${fence}/${gateway}`,
   recovery: (id: DriveId) => `recovery/${id}`,

@@ -78,6 +78,35 @@ export interface CapacityAnswer {
   readonly usedBytes: number;
 }
 
+export interface DrivesAnswer {
+  readonly drives: readonly DriveDetailAnswer[];
+  readonly source: Source;
+}
+export interface DriveDetailAnswer {
+  /** Of a drive that failed before it was ever registered: its directory. */
+  readonly id: string;
+  readonly server: string;
+  /** failed: not started until it is released; not-obeying: it doubts the cluster store and serves nothing. */
+  readonly state: "up" | "down" | "failed" | "not-obeying";
+  readonly capacityBytes: number;
+  /** null when the drive has not said. */
+  readonly usedBytes: number | null;
+  /** Its newest run. */
+  readonly instance: number;
+  readonly failed: { readonly atMs: number; readonly why: string } | null;
+  /** Of one that does not obey the store: its proof. */
+  readonly why: string | null;
+  /** Content that lost against another copy, kept for an administrator to look at. */
+  readonly parked: { readonly files: number; readonly bytes: number; readonly dropped: number } | null;
+  readonly alerts: readonly string[];
+}
+export interface DriveReleaseAnswer {
+  readonly id: string;
+  readonly server: string;
+  /** Else it is started when its server is. */
+  readonly serverIsUp: boolean;
+}
+
 export interface VolumeCreateBody {
   readonly name: string;
   readonly sizeBytes: number;
@@ -166,6 +195,8 @@ export interface AcceptLossBody {
   readonly drives: readonly string[];
   /** All drives of these servers. */
   readonly servers: readonly string[];
+  /** No drive need be named: groups all of whose copies answer and none is known to be whole. */
+  readonly damaged?: boolean;
   /** The cluster's name. */
   readonly confirm?: string;
   /** Servers that are off for certain, though nothing proves it. */

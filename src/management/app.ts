@@ -4,6 +4,7 @@ import { type ClusterStore, StoreUnavailable } from "../platform/store.ts";
 import { tokenCheck } from "./auth.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { addAcceptLossRoutes } from "./routes/accept-loss.ts";
+import { addDriveRoutes } from "./routes/drives.ts";
 import { addHostRoutes } from "./routes/hosts.ts";
 import { addLoneRoutes, type LoneServer } from "./routes/lone.ts";
 import { addMappingRoutes } from "./routes/mappings.ts";
@@ -56,6 +57,7 @@ export function createApp(context: ApiContext): ApiApp {
   addLoneRoutes(app, context);
   addAcceptLossRoutes(app, context);
   addScrubRoutes(app, context);
+  addDriveRoutes(app, context);
 
   app.notFound((request) => problemResponse("not-found", `There is no ${request.req.method} ${request.req.path.slice(0, 128)}.`));
   app.onError((error, request) => answerError(log, error, request.req.method, request.req.path));

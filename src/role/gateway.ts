@@ -9,7 +9,7 @@ import { TcpDialer, type Dialer } from "../wire/dialer.ts";
 import type { Peer } from "../wire/messages.ts";
 import { MapAccess } from "./access.ts";
 import { Away } from "./away.ts";
-import { forgetPredecessors } from "./bans.ts";
+import { forgetPredecessors, predecessors } from "./bans.ts";
 import { FenceObeyer } from "./fences.ts";
 import { announceInstance } from "./announce.ts";
 import type { RoleContext, RunningRole, RunRole } from "./role.ts";
@@ -148,6 +148,7 @@ class GatewayRegistration {
   readonly #up: GatewayUp;
   #lease: StoreLease | null = null;
   #serving = false;
+  #replaces: Instance[] = [];
   #closed = false;
 
   constructor(context: RoleContext, instance: Instance) {
@@ -179,12 +180,17 @@ class GatewayRegistration {
   async serving(): Promise<void> {
     this.#serving = true;
     const { store, platform } = this.#context;
-    const { outcome } = await store.transact({ compares: [{ key: keys.banned(this.#up.instance), revision: 0 }], puts: [this.#record()] });
-    if (outcome !== "success") platform.clock.timer(RETRY_MS_MAX, () => this.#closed || void this.serving());
+    const before = await predecessors(store, this.#up.server, this.#up.instance).catch(() => null);
+    if (before !== null) {
+      this.#replaces = before.map(({ instance }) => instance);
+      const { outcome } = await store.transact({ compares: [{ key: keys.banned(this.#up.instance), revision: 0 }], puts: [this.#record()] });
+      if (outcome === "success") return;
+    }
+    platform.clock.timer(RETRY_MS_MAX, () => this.#closed || void this.serving());
   }
 
   #record(): { key: string; value: string } {
-    const record: GatewayRecord = { instance: this.#up.instance, server: this.#up.server, serving: this.#serving };
+    const record: GatewayRecord = { instance: this.#up.instance, server: this.#up.server, serving: this.#serving, replaces: this.#replaces };
     return { key: keys.gateway(record.instance), value: JSON.stringify(record) };
   }
 

@@ -19,7 +19,7 @@ import { Gateways } from "./gateways.ts";
 import { Links } from "./links.ts";
 import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
-import { observeCopies, observeGroups } from "./observe.ts";
+import { Observer } from "./observe.ts";
 import { Registration } from "./registration.ts";
 import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
@@ -59,6 +59,7 @@ export class StorageNode {
   readonly #gateways: Gateways;
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
+  readonly #observer: Observer;
   readonly #host: GroupHost;
   readonly #space: Space;
   readonly scrubber: Scrubber;
@@ -86,18 +87,11 @@ export class StorageNode {
       },
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
-    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => ({
-      instance: drive.instance,
-      usedBytes: drive.space().usedBytes,
-      groups: observeGroups(drive, options.map, this.#groups),
-      copies: observeCopies(drive.images, options.map),
-      damage: [...this.damage.counts],
-      ...(this.#gateways.bans.length > 0 && { bans: this.#gateways.bans }),
-      ...(this.scrubber.running && { scrub: this.scrubber.running }),
-    }), (why) => this.#refusedHere(why));
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observer.now(), (why) => this.#refusedHere(why));
     this.#space = new Space(options.drive);
     this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
+    this.#observer = new Observer({ drive, map: options.map, clock: platform.clock, groups: this.#groups, gateways: this.#gateways, damage: this.damage, scrubber: this.scrubber });
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
     this.#beacons = new Beacons({ drive, clock: platform.clock, links: this.#links, space: this.#space, groups: this.#groups, heard: (id) => this.#lone.heard(id) });
     this.#host = this.#makeHost();

@@ -1,12 +1,70 @@
-import type { DriveId, GroupId } from "../base/ids.ts";
+import type { DriveId, GroupId, VolumeId } from "../base/ids.ts";
 import type { ClusterMap } from "../cluster/map.ts";
 import { groupState } from "../cluster/health.ts";
 import type { CopyWord, Observed } from "../cluster/schema.ts";
+import type { Clock } from "../platform/platform.ts";
+import type { Drive } from "./drive/drive.ts";
 import type { ReplicaImage } from "./drive/image.ts";
+import type { Gateways } from "./gateways.ts";
+import type { Damage } from "./group/damage.ts";
 import type { Group } from "./group/group.ts";
 import { REPLICATE_TIMEOUT_MS } from "./group/times.ts";
+import type { Scrubber } from "./scrubber.ts";
 
 type Word = Observed["groups"][number];
+
+/** All extents are looked at for volumes that the store does not know at most this often. */
+const UNKNOWN_EVERY_MS = 30_000;
+/** So many are told; an administrator sees with one that something is wrong. */
+const UNKNOWN_TOLD_MAX = 64;
+
+export interface ObservedParts {
+  readonly drive: Drive;
+  readonly map: ClusterMap;
+  readonly clock: Clock;
+  readonly groups: ReadonlyMap<GroupId, Group>;
+  readonly gateways: Gateways;
+  readonly damage: Damage;
+  readonly scrubber: Scrubber;
+}
+
+/** What a drive tells of itself in `observed`, as it is at each call. */
+export class Observer {
+  readonly #parts: ObservedParts;
+  #unknown: readonly VolumeId[] = [];
+  #lookedMs = -Infinity;
+
+  constructor(parts: ObservedParts) {
+    this.#parts = parts;
+  }
+
+  now(): Observed {
+    const { drive, map, groups, gateways, damage, scrubber } = this.#parts;
+    const unknown = this.#unknownVolumes();
+    return {
+      instance: drive.instance,
+      usedBytes: drive.space().usedBytes,
+      groups: observeGroups(drive, map, groups),
+      copies: observeCopies(drive.images, map),
+      damage: [...damage.counts],
+      ...(drive.parked.files + drive.parked.dropped > 0 && { parked: drive.parked }),
+      ...(unknown.length > 0 && { unknownVolumes: unknown }),
+      ...(gateways.bans.length > 0 && { bans: gateways.bans }),
+      ...(scrubber.running && { scrub: scrubber.running }),
+    };
+  }
+
+  /** R21: what is not listed is not deleted; it is told of. */
+  #unknownVolumes(): VolumeId[] {
+    const { drive, map, clock } = this.#parts;
+    const isUnknown = (id: VolumeId): boolean => !map.volumes.has(id) && !map.tombstones.has(id);
+    if (clock.nowMs() - this.#lookedMs >= UNKNOWN_EVERY_MS) {
+      this.#lookedMs = clock.nowMs();
+      this.#unknown = [...new Set(drive.extents().map(({ volume }) => volume))].filter(isUnknown).sort((a, b) => a - b);
+    }
+    return this.#unknown.filter(isUnknown).slice(0, UNKNOWN_TOLD_MAX);
+  }
+}
 
 /** What a drive tells of its groups in `observed`: those that it leads, and those that it must not lead. */
 export function observeGroups(drive: { readonly id: DriveId; appendOutstandingMs(): number }, map: ClusterMap, groups: ReadonlyMap<GroupId, Group>): Word[] {

@@ -18,6 +18,9 @@ const CAPACITY_BYTES = 2 ** 40;
 /** Small, so that the ring wraps and fills within a story; the largest record, a copy of 1 MiB, must fit in. */
 const JOURNAL = { journalSegments: 3, journalSegmentBytes: 640 * 1024 };
 
+/** A process whose disk has failed ends within this of its own time. */
+const END_MS = 1000;
+
 interface Begun {
   readonly owner: SimulatedProcess;
   readonly operation: Operation<unknown>;
@@ -37,6 +40,8 @@ export class DriveMedium {
   hurt = false;
   /** Pages that rot, until something is written there. */
   readonly harms = new Set<Harm>();
+  /** Files of extents whose checksums were ever hurt: with both slots gone the drive says that it does not know their content. */
+  readonly rottenTrailers = new Set<string>();
   /** Operations take this many times as long. */
   slowness = 1;
   readonly begun = new Set<Begun>();
@@ -114,7 +119,7 @@ export class SimulatedKernel implements Kernel {
           const error = medium.fault(operation);
           try {
             if (error) {
-              if (operation.kind !== "read") medium.hurt = true;
+              if (operation.kind !== "read") this.#mustEnd(operation);
               throw error;
             }
             const result = operation.apply();
@@ -126,6 +131,13 @@ export class SimulatedKernel implements Kernel {
       };
       medium.begun.add(begun);
       this.#time.timer(this.#delayMs(operation.kind) * medium.slowness, begun.end);
+    });
+  }
+  /** What was to be written is gone, and the kernel says so once: a process that goes on acknowledges what it does not have. */
+  #mustEnd({ kind, path }: Operation<unknown>): void {
+    this.#medium.hurt = true;
+    this.#process.timer(END_MS, () => {
+      throw new Error(`fail-stop: a process goes on after ${kind} of ${path} has failed`);
     });
   }
   #delayMs(kind: OperationKind): number {

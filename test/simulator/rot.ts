@@ -42,6 +42,7 @@ export function inflict(host: SimulatedHost, kind: RotKind, harms: readonly Harm
   const [first, second] = harms;
   if (!first) return;
   for (const harm of harms) host.medium.harms.add(harm);
+  if (kind === "rotten trailer") host.medium.rottenTrailers.add(first.path);
   if (kind === "unreadable block" || (kind === "rotten trailer" && chance.happens(0.25))) return first.inode.hurtPage(first.page, null);
   // The write went where another block lies, and its own place did not get it.
   if (kind === "misdirected write" && second) {

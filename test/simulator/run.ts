@@ -45,6 +45,8 @@ export function runSeed(seed: number, { shape = shapeOf(seed), faultyMs = 60_000
     tell(world, faults, chance, faultyMs);
   } catch (error) {
     if (cluster.failures.length === 0) cluster.failures.push(`${cluster.time.nowMs().toFixed(1)} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    // A story that does not come to its end still tells what hosts have seen.
+    cluster.failures.push(...registers.check());
   }
   return { seed, failures: cluster.failures, fingerprint: cluster.fingerprint, operations: registers.answeredCount, faults: faults.counts, simulatedSeconds: cluster.time.nowMs() / 1000, lines: cluster.lines };
 }

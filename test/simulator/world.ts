@@ -1,4 +1,5 @@
 import type { PlanSettings } from "../../src/monitor/plan.ts";
+import { keys } from "../../src/cluster/schema.ts";
 import { KEEPING } from "../../src/storage/drive/image.ts";
 import { Chance } from "./chance.ts";
 import { SimulatedCluster, type GroupSetup } from "./cluster.ts";
@@ -42,6 +43,8 @@ export class World {
     const servers = [...new Set([...this.cluster.hosts.values()].map(({ server }) => server))];
     const driveTimeoutMs = chance.pick([2000, 5000, 30_000]);
     const settings: PlanSettings = { driveTimeoutMs, serverTimeoutMs: chance.pick([driveTimeoutMs, 8000, 600_000]), fullShare: 0.85 };
+    // A1: reads by round trips instead of leases. A course of its own, so that older seeds' other choices stay.
+    if (new Chance(seed, "strict reads").happens(0.15)) this.cluster.put(keys.settings, { loneSurvivor: "confirm", strictReads: true });
     this.overseers = servers.map((server) => new Overseer(this.cluster, `m${server.slice(1)}`, server, seed, settings));
     this.portals = chance.shuffled(servers).slice(0, 2 + chance.below(2)).map((server) => new Portal(this.cluster, `g${server.slice(1)}`, server, seed));
     this.cluster.residents.push(...this.overseers, ...this.portals);
@@ -51,9 +54,9 @@ export class World {
     const load = hostSettings();
     this.hosts = ["h1", "h2", "h3"].slice(0, 2 + chance.below(2)).map((name) => host(name, { ...load, timeoutMs: chance.pick(TIMEOUTS_MS) }));
     this.doomed = [host("h9", { ...hostSettings(), pauseMs: 200 })];
-    this.slots = sharedSlots(chance, [1, 2], EXTENTS, 10);
+    this.slots = sharedSlots(chance, [1, 2], EXTENTS, chance.pick([3, 6, 12]));
     for (const slot of this.slots) for (let user = 0, users = 1 + chance.below(3); user < users; user += 1) chance.pick(this.hosts).use(slot, "write");
-    for (const slot of this.slots) chance.pick(this.hosts).use(slot, "read");
+    for (const slot of this.slots) for (let user = 0, users = 1 + chance.below(2); user < users; user += 1) chance.pick(this.hosts).use(slot, "read");
     for (const slot of sharedSlots(chance, [DOOMED], EXTENTS, 3)) for (const kind of ["read", "write"] as const) this.doomed[0]?.use(slot, kind);
   }
 

@@ -49,6 +49,7 @@ export async function openDrive(platform: Platform, options: OpenDriveOptions): 
     await platform.files.syncDirectory(`${directory}/${CHECKPOINTS}`);
     const checkpoint = await loadCheckpoint(platform, directory, identity);
     const drive = new LocalDrive(platform, directory, identity, checkpoint.images, options.group, options.tuning);
+    await drive.openParked();
     await listExtents(platform, drive.extentsOfDrive.cache);
     drive.extentsOfDrive.usedBlocks = checkpoint.header.usedBlocks;
     await new Replay(platform, directory, identity, checkpoint, drive, options.group).run();

@@ -1,6 +1,6 @@
 import { BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
 import type { VolumeId } from "../../base/ids.ts";
-import { overlaps, sameId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
+import { compareIds, overlaps, sameId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
 import { compareExtents, type CatchUp, type CaughtUp, type Channel, type Copy, type Manifest, type Mark, type Message } from "../../wire/messages.ts";
 import { copyIntact } from "./checked.ts";
 import { extentDigests } from "./digests.ts";
@@ -15,7 +15,7 @@ export class Learner {
   readonly #replica: Replica;
   /** R9: what this learner does not yet hold; null when it is not being caught up. */
   #dirty: Dirty | null = null;
-  /** R7d: own entries that are not adopted; their content is parked before it is overwritten. */
+  /** Own entries that are not adopted (R7d) or not in the history (R9) and not known to the image; parked before they are overwritten. */
   #strangers: readonly EntryHeader[] = [];
 
   constructor(host: GroupHost, replica: Replica) {
@@ -43,8 +43,22 @@ export class Learner {
   catchUp(channel: Channel, message: CatchUp): void {
     this.#dirty = new Dirty(message.dirty);
     const { common, base, entries } = message;
+    // R9: the copies that follow may come before the record is durable, from when on the image itself knows of them.
+    const strangers = (this.#strangers = this.#outside(common, base, entries));
     this.#replica.noteAppended(lastOf(entries) ?? base);
-    this.#host.drive.append({ type: "catch-up", group: this.#replica.group, common, base, entries }, () => this.#settled(channel, message));
+    this.#host.drive.append({ type: "catch-up", group: this.#replica.group, common, base, entries }, () => {
+      if (this.#strangers === strangers) this.#strangers = [];
+      this.#settled(channel, message);
+    });
+  }
+
+  /** Own entries after `common` that may not be in the group's history, which is `entries` after `base`. */
+  #outside(common: EntryId, base: EntryId, entries: readonly EntryHeader[]): EntryHeader[] {
+    const { image } = this.#replica;
+    const own = (image?.log.after(common) ?? []).filter((entry) => entry.count > 0 && compareIds(entry, image?.committed ?? base) > 0);
+    if (own.length === 0) return own;
+    const history = new Set(entries.map(({ epoch, seq }) => `${epoch}.${seq}`));
+    return own.filter(({ epoch, seq }) => !history.has(`${epoch}.${seq}`) && !sameId({ epoch, seq }, base));
   }
 
   /** R10: authoritative for its interval at its place in the stream. */

@@ -19,7 +19,7 @@ const GROUP = groupId(1, 0);
 const NEWEST_BATCHES = 2;
 /** What the drive last obeyed (R14), under its first instance. */
 const STORE = { storeId: "store", revision: 7, incarnation: 3 };
-const SEEDS = Number(process.env["SEEDS"] ?? 10);
+const SEEDS = Number(process.env["SEEDS"] ?? 6);
 const FIRST_SEED = Number(process.env["SEED"] ?? 1);
 
 type What = "trailer" | "superblock" | "checkpoint" | "journal";

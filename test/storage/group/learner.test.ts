@@ -38,6 +38,26 @@ describe("X20: a live write into a chunk that a learner does not have in sync", 
   });
 });
 
+describe("X20: an extent that a learner holds in part", () => {
+  test("is not taken for the same by its version, which a live write into a chunk in sync has set", () => {
+    const stage = new Stage();
+    keep(stage, FORGETS_ALL);
+    keptLearner(stage);
+    stage.write(stage.place(50));
+    stage.pass(100);
+    expect(trailerOf(stage, "b").version).toEqual(trailerOf(stage, "a").version);
+    expect(trailerOf(stage, "b").checksums[1]).not.toBe(trailerOf(stage, "a").checksums[1] as number);
+    stage.cluster.kill("b");
+    for (let extent = 1; extent < 10; extent += 1) stage.write(stage.place(7, 1, extent));
+    stage.pass(3000);
+    // The bit flips back.
+    rot(stage, "a", [1]);
+    stage.cluster.start("b");
+    stage.whole();
+    expect(stage.logged("bringing a learner into sync").at(-1)).toContain("manifests");
+  });
+});
+
 describe("X19: a learner that is killed before everything is copied", () => {
   test("counts from what it held completely, not from what it journalled live", () => {
     const stage = new Stage();

@@ -223,7 +223,8 @@ describe("X2: a read that a write overtakes", () => {
     reader.read(stage.place(0, 4), (values) => (answered = values));
     stage.until(() => begun, 1000);
     stage.until(() => trailerOf(stage, "a").version.seq === stage.image("a").log.last.seq && stage.image("a").log.last.seq > stage.image("b").log.last.seq, 1000);
-    stage.pass(200);
+    // Longer than the slow read takes, shorter than it takes to give the silent member up.
+    stage.pass(600);
     expect(answered).toBeNull();
     writer.process.kill();
     stage.cluster.kill("a", true);

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { BLOCK_BYTES } from "../../../src/base/geometry.ts";
 import { keys } from "../../../src/cluster/schema.ts";
 import { SimulatedGateway } from "../../simulator/gateway.ts";
+import { PARKED } from "../../../src/storage/drive/layout.ts";
+import { DIRECTORY } from "../../simulator/drive.ts";
 import { rot } from "./rot.ts";
 import { Stage } from "./stage.ts";
 
@@ -94,4 +96,20 @@ test("R7d, R25: a block that is bad on every copy, beside what reconcile has to 
   stage.until(() => begun.result !== null);
   expect(stage.logged("reconciling a group").length).toBe(1);
   expect(stage.read(stage.place(3))[0]).toBe(begun.value);
+});
+
+test("R9: what only a learner has is parked before it is overwritten, though its journal is slow", () => {
+  const stage = new Stage(1, { a: "s1", b: "s2" });
+  stage.write(stage.place(0, 8));
+  stage.cluster.network.cuts = (message) => message.type === "replicate";
+  const begun = stage.begin(stage.place(3));
+  stage.pass(200);
+  stage.cluster.kill("a", true);
+  stage.cluster.network.cuts = () => false;
+  stage.until(() => stage.serving().includes("b") && begun.result !== null);
+  stage.cluster.start("a");
+  stage.until(() => (stage.cluster.host("a").running?.drive ?? null) !== null);
+  stage.cluster.host("a").medium.slowness = 20;
+  stage.whole();
+  expect(stage.cluster.host("a").medium.disk.list(`${DIRECTORY}/${PARKED}`)).toHaveLength(1);
 });

@@ -114,6 +114,10 @@ describe("a store that was restored from a backup", () => {
     stage.restored();
     stage.pass(20_000);
     for (const name of ["a", "b"]) expect(stage.extents(name)).toBe(1);
+    // R21: it is told of.
+    const unknown = (): unknown => (JSON.parse(stage.cluster.store.find(keys.observed(stage.cluster.host("a").id))?.value ?? "{}") as { unknownVolumes?: number[] }).unknownVolumes;
+    stage.until(() => Array.isArray(unknown()));
+    expect(unknown()).toEqual([1]);
     stage.cluster.put(keys.volume(id), JSON.parse(backup.entries.find(({ key }) => key === keys.volume(id))?.value ?? ""));
     stage.pass(1000);
     const value = stage.write(stage.place(0));
