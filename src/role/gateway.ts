@@ -47,7 +47,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
   const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map));
   const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
-  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled(), (volumes) => {
+  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled().then(() => gateway.leftBehind.settled()), (volumes) => {
     const hosts = [...map.mappings.values()].filter(({ volume }) => volumes.includes(volume)).map(({ host }) => host);
     target.dropHosts(new Set(hosts), "R23: data of a volume that this host sees was given up");
   });
@@ -88,7 +88,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
       gateway.close();
       fences.close();
       watch.close();
-      await registration.close();
+      await registration.close(gateway.leftBehind.any);
     },
   };
 }
@@ -167,12 +167,14 @@ class GatewayRegistration {
     }
   }
 
-  async close(): Promise<void> {
+  /** `left`: something of this portal may still be taken; then its record stays for its successor, or a ban. */
+  async close(left: boolean): Promise<void> {
     this.#closed = true;
     const lease = this.#lease;
     this.#lease = null;
     await lease?.revoke().catch(() => undefined);
     // R26: everything that this portal had under way has ended.
+    if (left) return;
     await this.#context.store.transact({ compares: [], deletes: [keys.gateway(this.#up.instance)] });
   }
 
