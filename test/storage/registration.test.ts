@@ -11,6 +11,10 @@ import { SimulatedTime } from "../simulator/time.ts";
 const ID = "00000000000000aa" as DriveId;
 const log: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
 
+/** Servers on which the drive answers whoever asks. */
+const answering = new Set<string>();
+const asked: string[] = [];
+
 class Place {
   readonly refusals: string[] = [];
   registered = false;
@@ -22,7 +26,10 @@ class Place {
     const record: DriveRecord = { id: ID, server: server as ServerName, address: server, port: 1, instance: instance as Instance, capacityBytes: 1 };
     const observed = { instance: record.instance, usedBytes: 0, groups: [] };
     this.process = new SimulatedProcess(server, time, 0, 1);
-    this.registration = new Registration(new ProcessStore(this.client, this.process), this.process, log, record, () => observed, (why) => this.refusals.push(why));
+    this.registration = new Registration(new ProcessStore(this.client, this.process), this.process, log, record, () => observed, (why) => this.refusals.push(why), async (place) => {
+      asked.push(place.server);
+      return answering.has(place.server);
+    });
     void this.registration.start().then(() => (this.registered = this.refusals.length === 0));
   }
 }
@@ -57,6 +64,21 @@ describe("a disk with the identity of a drive", () => {
     const clone = new Place(time, store, "s2", 4);
     time.pass(30_000);
     expect(clone.refusals.join()).toContain("copy");
+    expect(where()).toBe("s1");
+  });
+
+  test("is refused while that drive answers on another server, although the store has not heard of it for long", () => {
+    const { time, store, where } = world();
+    const original = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    void original.client.close();
+    time.pass(30_000);
+    answering.add("s1");
+    const clone = new Place(time, store, "s2", 6);
+    time.pass(30_000);
+    answering.clear();
+    expect(clone.registered).toBe(false);
+    expect(clone.refusals.join()).toContain("alive on server s1");
     expect(where()).toBe("s1");
   });
 
