@@ -6,6 +6,7 @@ import { table } from "./table.ts";
 export interface AcceptLossOptions {
   readonly drive?: readonly string[];
   readonly server?: readonly string[];
+  readonly damaged?: boolean;
   readonly yes?: boolean;
   readonly confirm?: string;
   readonly confirmDown?: readonly string[];
@@ -14,10 +15,11 @@ export interface AcceptLossOptions {
 /** R23: without --yes it only tells. */
 export async function acceptLoss(client: ApiClient, options: AcceptLossOptions): Promise<{ answer: object; text: string; warning?: string | undefined }> {
   const { drive = [], server = [], confirmDown = [] } = options;
-  if (drive.length + server.length === 0) throw new CliError("name what is lost with --drive or --server");
+  const damaged = options.damaged === true;
+  if (drive.length + server.length === 0 && !damaged) throw new CliError("name what is lost with --drive or --server, or say --damaged");
   if (options.yes === true && options.confirm === undefined) throw new CliError("--yes needs --confirm with the cluster's name");
   const confirm = options.yes === true && options.confirm !== undefined ? { confirm: options.confirm } : {};
-  const answer = await client.post<api.AcceptLossAnswer>("/accept-loss", { drives: drive, servers: server, confirmDown, ...confirm } satisfies api.AcceptLossBody);
+  const answer = await client.post<api.AcceptLossAnswer>("/accept-loss", { drives: drive, servers: server, damaged, confirmDown, ...confirm } satisfies api.AcceptLossBody);
   const warnings = [
     ...(!answer.done && answer.unproved.length > 0 ? [`nothing proves that ${answer.unproved.join(", ")} is down: power it off, then add --confirm-down with its name`] : []),
     ...(answer.portalsSilent.length > 0 ? [`the portal of ${answer.portalsSilent.join(", ")} has not confirmed that the sessions of these volumes have ended`] : []),

@@ -96,6 +96,7 @@ function addLoneCommands(cluster: Command, world: CliWorld): void {
     .description("give up what only these drives hold, so that the rest goes on; without --yes it only lists what that is")
     .option("--drive <drive...>", "drives that are lost for good, by id")
     .option("--server <server...>", "servers that are lost with all their drives")
+    .option("--damaged", "also without a lost drive: groups of which every copy answers and none is known to be whole")
     .option("--yes", "do it")
     .option("--confirm <cluster>", "the cluster's name, with --yes")
     .option("--confirm-down <server...>", "servers that are off for certain though nothing proves it: if one still serves, hosts see different data")

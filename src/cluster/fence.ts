@@ -50,7 +50,8 @@ export async function awaitFence({ store, clock }: { store: ClusterStore; clock:
     const deaths = new Set<number>();
     for (const { instance } of gateways) {
       const { found } = obeyed.has(instance) ? { found: null } : await store.get(keys.death(String(instance)));
-      const replaced = gateways.some((other) => other.server === gateways.find((one) => one.instance === instance)?.server && other.instance !== instance && other.serving);
+      // Never by the server alone: a predecessor's record may still be there, and says nothing of who came after it.
+      const replaced = gateways.some((other) => other.replaces?.includes(instance));
       if (!replaced && !(found && parseValue(death, found.key, found.value).instance >= instance)) continue;
       const sinceMs = deadSeenMs.get(instance) ?? clock.nowMs();
       deadSeenMs.set(instance, sinceMs);

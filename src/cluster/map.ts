@@ -21,8 +21,8 @@ export class ClusterMap {
   readonly upDrives = new Map<DriveId, schema.Up>();
   readonly upServers = new Map<ServerName, schema.Up>();
   readonly upGateways = new Map<number, schema.GatewayUp>();
-  /** Portals that take no hosts, with the revision of their word. */
-  readonly away = new Map<number, { record: schema.AwayRecord; revision: number }>();
+  /** Portals that do not reach drives which serve. */
+  readonly away = new Map<number, schema.AwayRecord>();
   readonly observed = new Map<DriveId, schema.Observed>();
   readonly deaths = new Map<string, schema.Death>();
   readonly pools = new Map<number, schema.PoolRecord>();
@@ -111,7 +111,7 @@ export class ClusterMap {
       case "up":
         return this.#routeUp(key, rest, value);
       case "away":
-        return put(this.away, Number(rest), value && { record: schema.parseValue(schema.away, key, value), revision });
+        return put(this.away, Number(rest), value && schema.parseValue(schema.away, key, value));
       case "fence":
         return put(this.fences, Number(rest), value && schema.parseValue(schema.fenceRecord, key, value));
       case "failed":

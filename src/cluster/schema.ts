@@ -11,7 +11,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
  * up/drive/<drive>                 | that drive's storage process, leased     | Up
  * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
- * away/<instance>                  | that iscsi role, leased                  | Away, while it takes no hosts
+ * away/<instance>                  | that iscsi role, leased                  | Away: drives that it does not reach; it sends its hosts to others if it may
  * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
  * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
  * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
@@ -89,7 +89,7 @@ export type Up = v.InferOutput<typeof up>;
 export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
 export type GatewayUp = v.InferOutput<typeof gatewayUp>;
 
-/** A portal that has sent its hosts to others, since it does not reach these drives. Its revision says who went first: the last one stays. */
+/** A portal that does not reach these drives, though they serve: no other portal that leaves relies on it. */
 export const away = v.object({ instance, server: serverName, drives: v.array(driveId) });
 export type AwayRecord = v.InferOutput<typeof away>;
 
@@ -99,6 +99,8 @@ export const gatewayRecord = v.object({
   server: serverName,
   /** Its port is open: whoever had it before on that server has ended. */
   serving: v.boolean(),
+  /** Portals that had the port before it, found when it had it: they have ended. None until it serves. */
+  replaces: v.optional(v.array(instance)),
 });
 export type GatewayRecord = v.InferOutput<typeof gatewayRecord>;
 /** R26: a portal of which nothing is taken any more; it may still live, and begins anew under another instance then. */

@@ -195,6 +195,8 @@ export interface AcceptLossBody {
   readonly drives: readonly string[];
   /** All drives of these servers. */
   readonly servers: readonly string[];
+  /** No drive need be named: groups all of whose copies answer and none is known to be whole. */
+  readonly damaged?: boolean;
   /** The cluster's name. */
   readonly confirm?: string;
   /** Servers that are off for certain, though nothing proves it. */

@@ -56,6 +56,7 @@ const DRIVES_MAX = 1024;
 export const acceptLossBody = v.strictObject({
   drives: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/, "A drive's id has 16 hexadecimal digits."))), v.maxLength(DRIVES_MAX, `At most ${DRIVES_MAX} drives.`)), []),
   servers: v.optional(v.pipe(v.array(name("server")), v.maxLength(SERVERS_MAX, `At most ${SERVERS_MAX} servers.`)), []),
+  damaged: v.optional(v.boolean("damaged is true or false."), false),
   confirm: v.optional(v.string("confirm is the cluster's name.")),
   confirmDown: v.optional(v.array(name("server")), []),
 });

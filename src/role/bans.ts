@@ -1,6 +1,6 @@
 import type { Instance } from "../base/ids.ts";
 import { LEFT_BEHIND_MS } from "../cluster/fence.ts";
-import { banRecord, gatewayRecord, keys, parseValue } from "../cluster/schema.ts";
+import { banRecord, gatewayRecord, keys, parseValue, type GatewayRecord } from "../cluster/schema.ts";
 import type { Clock } from "../platform/platform.ts";
 import type { ClusterStore } from "../platform/store.ts";
 
@@ -12,14 +12,16 @@ export function forgetPredecessors(store: ClusterStore, clock: Clock, server: st
   return clock.timer(LEFT_BEHIND_MS, () => void forget(store, server, instance).catch(() => undefined));
 }
 
+/** Portals that had the port before `instance`, which has it now. One that never had it may be the next one, which is about to. */
+export async function predecessors(store: ClusterStore, server: string, instance: Instance): Promise<GatewayRecord[]> {
+  const records = (await store.range("gateway/")).entries.map(({ key, value }) => parseValue(gatewayRecord, key, value));
+  return records.filter((record) => record.serving && isPredecessor(record, server, instance));
+}
+
 async function forget(store: ClusterStore, server: string, instance: Instance): Promise<void> {
   const bans = (await store.range("banned/")).entries.filter(({ key, value }) => isPredecessor(parseValue(banRecord, key, value), server, instance));
-  // One that has not opened its port may be the next one, which is about to.
-  const records = (await store.range("gateway/")).entries.filter(({ key, value }) => {
-    const record = parseValue(gatewayRecord, key, value);
-    return record.serving && isPredecessor(record, server, instance);
-  });
-  const deletes = [...bans, ...records].map(({ key }) => key).slice(0, FORGOTTEN_MAX);
+  const records = await predecessors(store, server, instance);
+  const deletes = [...bans.map(({ key }) => key), ...records.map((record) => keys.gateway(record.instance))].slice(0, FORGOTTEN_MAX);
   // Only while this one is registered itself: it must not be a predecessor of somebody else by now.
   const own = await store.get(keys.gateway(instance));
   if (deletes.length > 0 && own.found) await store.transact({ compares: [{ key: own.found.key, revision: own.found.revision }], deletes });

@@ -9,7 +9,7 @@ import { TcpDialer, type Dialer } from "../wire/dialer.ts";
 import type { Peer } from "../wire/messages.ts";
 import { MapAccess } from "./access.ts";
 import { Away } from "./away.ts";
-import { forgetPredecessors } from "./bans.ts";
+import { forgetPredecessors, predecessors } from "./bans.ts";
 import { FenceObeyer } from "./fences.ts";
 import { announceInstance } from "./announce.ts";
 import type { RoleContext, RunningRole, RunRole } from "./role.ts";
@@ -47,7 +47,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
   const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map));
   const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
-  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled(), (volumes) => {
+  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled().then(() => gateway.leftBehind.settled()), (volumes) => {
     const hosts = [...map.mappings.values()].filter(({ volume }) => volumes.includes(volume)).map(({ host }) => host);
     target.dropHosts(new Set(hosts), "R23: data of a volume that this host sees was given up");
   });
@@ -88,7 +88,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
       gateway.close();
       fences.close();
       watch.close();
-      await registration.close();
+      await registration.close(gateway.leftBehind.any);
     },
   };
 }
@@ -148,6 +148,7 @@ class GatewayRegistration {
   readonly #up: GatewayUp;
   #lease: StoreLease | null = null;
   #serving = false;
+  #replaces: Instance[] = [];
   #closed = false;
 
   constructor(context: RoleContext, instance: Instance) {
@@ -166,12 +167,14 @@ class GatewayRegistration {
     }
   }
 
-  async close(): Promise<void> {
+  /** `left`: something of this portal may still be taken; then its record stays for its successor, or a ban. */
+  async close(left: boolean): Promise<void> {
     this.#closed = true;
     const lease = this.#lease;
     this.#lease = null;
     await lease?.revoke().catch(() => undefined);
     // R26: everything that this portal had under way has ended.
+    if (left) return;
     await this.#context.store.transact({ compares: [], deletes: [keys.gateway(this.#up.instance)] });
   }
 
@@ -179,12 +182,17 @@ class GatewayRegistration {
   async serving(): Promise<void> {
     this.#serving = true;
     const { store, platform } = this.#context;
-    const { outcome } = await store.transact({ compares: [{ key: keys.banned(this.#up.instance), revision: 0 }], puts: [this.#record()] });
-    if (outcome !== "success") platform.clock.timer(RETRY_MS_MAX, () => this.#closed || void this.serving());
+    const before = await predecessors(store, this.#up.server, this.#up.instance).catch(() => null);
+    if (before !== null) {
+      this.#replaces = before.map(({ instance }) => instance);
+      const { outcome } = await store.transact({ compares: [{ key: keys.banned(this.#up.instance), revision: 0 }], puts: [this.#record()] });
+      if (outcome === "success") return;
+    }
+    platform.clock.timer(RETRY_MS_MAX, () => this.#closed || void this.serving());
   }
 
   #record(): { key: string; value: string } {
-    const record: GatewayRecord = { instance: this.#up.instance, server: this.#up.server, serving: this.#serving };
+    const record: GatewayRecord = { instance: this.#up.instance, server: this.#up.server, serving: this.#serving, replaces: this.#replaces };
     return { key: keys.gateway(record.instance), value: JSON.stringify(record) };
   }
 

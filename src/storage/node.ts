@@ -87,7 +87,7 @@ export class StorageNode {
       },
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
-    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observer.now(), (why) => this.#refusedHere(why));
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observer.now(), (why) => this.#refusedHere(why), (place) => this.#answersAt(place));
     this.#space = new Space(options.drive);
     this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
@@ -140,6 +140,11 @@ export class StorageNode {
     for (const channel of this.#accepted) channel.close(NOT_OBEYING);
     this.#registration.changed();
   }
+  /** R22: a hello tells; whoever answers it as another run of this drive is one that is alive. Any failure tells nothing. */
+  #answersAt({ id, address, port }: DriveRecord): Promise<boolean> {
+    const asked = this.#options.dialer.dial({ driveId: id, address, port }, () => ({ message() {}, closed() {} }));
+    return asked.then((channel) => (channel.close("it was only asked whether this drive is there"), channel.peer.instance !== this.#options.drive.instance), () => false);
+  }
   /** R22: another disk is this drive; nothing of this one may be taken for it. */
   #refusedHere(why: string): void {
     this.#alarm();
@@ -181,7 +186,7 @@ export class StorageNode {
   // ---- channels that others dialled ----
 
   /** R18 and hello: dead or older instances stay out. */
-  refuse({ peer }: Hello): string | null {
+  refuse({ peer }: Pick<Hello, "peer">): string | null {
     if (this.#closed) return "this drive stops";
     if (!this.#standing.good) return NOT_OBEYING;
     if (peer.kind === "gateway") return this.#gateways.refuse(peer.instance);

@@ -11,6 +11,7 @@ import { Alone, refusalOf, SILENT_DRIVE_MS } from "./alone.ts";
 import { verifyBlocks } from "./blocks.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { Command, COMMAND_DEADLINE_MS, type Answer, type CommandKind } from "./command.ts";
+import { LeftBehind } from "./left-behind.ts";
 import type { Link } from "./link.ts";
 import { Links } from "./links.ts";
 import { OperationList, PAUSE_MS_MAX, PAUSE_MS_MIN, Piece } from "./piece.ts";
@@ -60,11 +61,13 @@ export class Gateway {
   readonly #retry: RetryTimer;
   #readOnlySinceMs = 0;
   readonly #alone = new Alone();
+  readonly leftBehind: LeftBehind;
 
   /** `map` is kept fresh by the caller, who says so with `mapChanged`. `instance` is random and never 0. */
   constructor(platform: Platform, map: ClusterMap, dialer: Dialer, instance: Instance) {
     assert(instance > 0, "a gateway's instance is not 0");
     this.platform = platform;
+    this.leftBehind = new LeftBehind(platform.clock);
     this.dialer = dialer;
     this.instance = instance;
     this.#map = map;
@@ -215,6 +218,7 @@ export class Gateway {
 
   #routeAnew(piece: Piece, from: Link): void {
     from.release(piece);
+    piece.doubtful ||= piece.state === "sent";
     piece.enter("paused");
     this.#routeAtOnce(piece);
   }
@@ -263,6 +267,7 @@ export class Gateway {
 
   /** From a link: no reply will come, and whether it was carried out is not known. The operation id makes asking again safe. */
   lost(piece: Piece): void {
+    piece.doubtful ||= piece.state === "sent";
     this.#pause(piece);
   }
 
@@ -284,6 +289,7 @@ export class Gateway {
 
   #finishPiece(piece: Piece, error: VolumeError | null): void {
     const { command } = piece;
+    if (error !== null) this.leftBehind.ended(piece);
     if (piece.link) piece.link.release(piece);
     if (command.kind !== "read") this.#operations.remove(piece);
     this.#bytes -= piece.bytes;

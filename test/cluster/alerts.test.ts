@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { DriveId } from "../../src/base/ids.ts";
 import { alerts } from "../../src/cluster/alerts.ts";
 import { ClusterMap } from "../../src/cluster/map.ts";
-import { keys } from "../../src/cluster/schema.ts";
+import { groupId, keys } from "../../src/cluster/schema.ts";
 
 const DRIVE = "1".repeat(16) as DriveId;
 const OTHER = "2".repeat(16) as DriveId;
@@ -20,6 +20,13 @@ test("a drive is told of from 85 % on, and again when it refuses new allocations
   expect(alerts(mapWith(849))).toEqual([]);
   expect(alerts(mapWith(850))).toEqual([expect.stringContaining(`drive ${DRIVE} of server-1 is 85 % full; from 95 % on`)]);
   expect(alerts(mapWith(949))).toEqual([expect.stringContaining("is 94 % full: writes that need new space on it are refused")]);
+});
+
+test("what was given up stays told", () => {
+  const map = mapWith(0);
+  const config = { incarnation: 1, epoch: 9, primary: DRIVE, primaryInstance: 1, members: [DRIVE], learners: [], nonce: 1, loss: { epoch: 8, atMs: Date.UTC(2026, 4, 3, 12, 30), drives: [], unknownThrough: null } };
+  map.changed([0, 1].map((index) => ({ key: keys.group(groupId(1, index)), value: JSON.stringify(config), revision: 1 })), 1);
+  expect(alerts(map)).toEqual([expect.stringContaining("2 groups lost data, accepted at 2026-05-03 12:30 UTC")]);
 });
 
 test("bad blocks are told of by drive, as all primaries have found them", () => {

@@ -8,8 +8,8 @@ function world() {
   const time = new SimulatedTime();
   const store = new MemoryStore({ clock: time });
   const put = (key: string, value: unknown): void => void store.apply({ compares: [], puts: [{ key, value: JSON.stringify(value) }] });
-  const portal = (instance: number, server: string, serving = true): void => {
-    put(keys.gateway(instance), { instance, server, serving });
+  const portal = (instance: number, server: string, serving = true, replaces: readonly number[] = []): void => {
+    put(keys.gateway(instance), { instance, server, serving, replaces });
     put(keys.upGateway(instance), { instance, server, sinceMs: 0 });
   };
   store.apply({ compares: [], puts: [fencePut(1, { what: "test", atMs: 0 })] });
@@ -74,8 +74,22 @@ describe("a fence", () => {
     put(keys.obeyed(1, 9), 9);
     time.pass(10_000);
     expect(waited.left).toBeNull();
-    portal(9, "s1", true);
+    portal(9, "s1", true, [7]);
     time.pass(LEFT_BEHIND_MS + 200);
+    expect(waited.left).toEqual([]);
+  });
+
+  test("does not take a portal for replaced by one that had its port before it, whose record is still there", () => {
+    const { time, portal, put, wait } = world();
+    portal(7, "s1");
+    put(keys.death("7"), { instance: 7, atMs: 0, reason: "killed" });
+    // It serves, and is cut off from the store before it could take its predecessor's record away.
+    portal(9, "s1", true, [7]);
+    const waited = wait(60_000);
+    time.pass(LEFT_BEHIND_MS + 20_000);
+    expect(waited.left).toBeNull();
+    put(keys.obeyed(1, 9), 9);
+    time.pass(200);
     expect(waited.left).toEqual([]);
   });
 

@@ -114,6 +114,22 @@ test("R23: a portal that serves the volumes must have confirmed; that of a lost 
   expect(fixture.store.list("fence/")).toEqual([]);
 }, 20_000);
 
+test("R23: damaged copies that all answer may be given up without naming a drive, and only when that is said", async () => {
+  for (const n of [1, 2]) {
+    fixture.put(keys.upDrive(drive(n)), { instance: 1, sinceMs: 1 });
+    const word = { group: GROUP, epoch: 9, state: "waiting", waitingFor: "damaged-copy", copiedBytes: 0, remainingBytes: 0 };
+    const at = (seq: number) => ({ epoch: 9, seq });
+    const copy = { group: GROUP, epoch: 9, last: at(70), committed: at(60 + n), completeThrough: at(70), incomplete: false, damaged: true };
+    fixture.put(keys.observed(drive(n)), { instance: 1, usedBytes: 0, groups: [word], copies: [copy] });
+  }
+  expect(await ask({ confirm: "test" })).toMatchObject({ status: 400 });
+  const { body } = await ask({ damaged: true, confirm: "test" });
+  expect(body).toMatchObject({ done: true, groups: [{ group: "1/0", copy: { drive: drive(2) } }] });
+  expect(body["groups"]).toHaveLength(1);
+  expect(config(0)).toMatchObject({ primary: drive(2), members: [drive(2)], loss: { drives: [], unknownThrough: null } });
+  expect(config(1)?.epoch).toBe(9 as never);
+});
+
 test("the audit keeps the newest", async () => {
   for (let number = 1; number <= AUDIT_MAX; number += 1) fixture.put(keys.audit(number), { number, atMs: number, from: "x", what: "before" });
   await ask({ ...both, confirm: "test" });

@@ -3,11 +3,12 @@ import type { DriveId, Instance, ServerName } from "../../src/base/ids.ts";
 import { ClusterMap } from "../../src/cluster/map.ts";
 import { keys } from "../../src/cluster/schema.ts";
 import { MemoryStore, type MemoryClient } from "../../src/platform/store/memory.ts";
-import { Away } from "../../src/role/away.ts";
+import { Away, AWAY_MS_MIN } from "../../src/role/away.ts";
 import type { Reach } from "../../src/volume/reach.ts";
 import { FakeClock, fakePlatform } from "../volume/fake-platform.ts";
 
-const DRIVE = "00000000000000d0" as DriveId;
+/** One of each server. */
+const DRIVES = ["00000000000000d0", "00000000000000d1", "00000000000000d2"] as DriveId[];
 /** How long after the last suspension hosts come back at most, a look included. */
 const BACK_MS = 3_000;
 
@@ -18,6 +19,8 @@ class Portal {
   readonly map = new ClusterMap();
   reaches = true;
   serves = true;
+  /** The drive that it does not reach, when it does not. */
+  misses = DRIVES[0] as DriveId;
   silent = false;
   suspendedUntilMs = -Infinity;
   /** How often hosts were sent away that had been let in. */
@@ -32,7 +35,7 @@ class Portal {
     });
     void this.client.lease(5_000).then((lease) => this.client.transact({ compares: [], puts: [{ key: keys.upGateway(instance), value: JSON.stringify({ instance, server, sinceMs: 0 }), lease }] }));
     const reach = {
-      unreached: () => (this.reaches || !this.serves ? [] : [{ drive: DRIVE, instance: 1 as Instance, sinceMs: 0 }]),
+      unreached: () => (this.reaches || !this.serves ? [] : [{ drive: this.misses, instance: 1 as Instance, sinceMs: 0 }]),
       serves: () => this.serves,
       probe: () => this.reaches,
     } as unknown as Reach;
@@ -64,6 +67,7 @@ async function cluster(servers = 3): Promise<{ clock: FakeClock; store: MemorySt
   const clock = new FakeClock();
   const store = new MemoryStore({ clock, latencyMs: () => 3 });
   const portals = Array.from({ length: servers }, (_, i) => new Portal(clock, store, i + 1, `server${i + 1}`));
+  await clock.until(store.client().transact({ compares: [], puts: DRIVES.map((id, i) => ({ key: keys.drive(id), value: JSON.stringify({ id, server: `server${i + 1}`, address: "127.0.0.1", port: 1, instance: 1, capacityBytes: 1 }) })) }));
   await clock.pass(2_000);
   const taking = (): number[] => portals.flatMap((portal, i) => (portal.takesHosts(clock) ? [i] : []));
   expect(taking()).toHaveLength(servers);
@@ -75,7 +79,7 @@ test("a portal that does not reach a primary sends its hosts away, and takes non
   portals[1]!.reaches = false;
   await clock.pass(1_000);
   expect(taking()).toEqual([0, 2]);
-  expect([...portals[0]!.map.away.values()].map(({ record }) => String(record.server))).toEqual(["server2"]);
+  expect([...portals[0]!.map.away.values()].map(({ server }) => String(server))).toEqual(["server2"]);
   await clock.pass(300_000);
   expect(taking()).toEqual([0, 2]);
   expect(portals[1]!.drops).toBe(1);
@@ -99,9 +103,27 @@ test("a link that comes and goes does not send hosts to and fro", async () => {
   expect(portal.drops).toBe(1);
 });
 
+test("a portal that reaches the drives again soon stays away for a while", async () => {
+  const { clock, portals, taking } = await cluster();
+  portals[1]!.reaches = false;
+  await clock.pass(1_000);
+  portals[1]!.reaches = true;
+  await clock.pass(AWAY_MS_MIN - 2_000);
+  expect(taking()).toEqual([0, 2]);
+  await clock.pass(2_000 + BACK_MS);
+  expect(taking()).toEqual([0, 1, 2]);
+});
+
+/** No portal of the two reaches the other's drives. */
+function part(one: Portal, two: Portal): void {
+  one.reaches = two.reaches = false;
+  one.misses = DRIVES[1]!;
+  two.misses = DRIVES[0]!;
+}
+
 test("two portals that do not reach each other's drives both leave hosts to the third", async () => {
   const { clock, portals, taking } = await cluster();
-  portals[0]!.reaches = portals[1]!.reaches = false;
+  part(portals[0]!, portals[1]!);
   await clock.pass(3_000);
   expect(taking()).toEqual([2]);
   await clock.pass(60_000);
@@ -109,27 +131,37 @@ test("two portals that do not reach each other's drives both leave hosts to the 
   expect(portals.map(({ drops }) => drops)).toEqual([1, 1, 0]);
 });
 
-test("of portals that would all leave at the same time one stays", async () => {
+test("when no portal reaches everything all stay", async () => {
   const { clock, portals, taking } = await cluster();
-  for (const portal of portals) portal.reaches = false;
-  for (let i = 0; i < 100; i += 1) {
-    await clock.pass(200);
-    expect(taking().length).toBeGreaterThan(0);
-  }
-  expect(taking()).toHaveLength(1);
+  for (const [i, portal] of portals.entries()) Object.assign(portal, { reaches: false, misses: DRIVES[(i + 1) % 3] });
+  await clock.pass(120_000);
+  expect(taking()).toEqual([0, 1, 2]);
+  expect(portals.map(({ drops }) => drops)).toEqual([0, 0, 0]);
 });
 
-test("a portal that is the only one stays, and comes back when it has become the only one", async () => {
+test("portals that left come back, and stay, when the one on which they relied complains too or ends", async () => {
+  for (const happen of ["complains", "ends"] as const) {
+    const { clock, portals, taking } = await cluster();
+    const [one, two, three] = portals as [Portal, Portal, Portal];
+    part(one, two);
+    await clock.pass(3_000);
+    expect(taking()).toEqual([2]);
+    if (happen === "ends") three.die();
+    else three.reaches = false;
+    await clock.pass(6_000 + BACK_MS);
+    expect([one.takesHosts(clock), two.takesHosts(clock)]).toEqual([true, true]);
+    await clock.pass(30_000);
+    expect([one.drops, two.drops]).toEqual([1, 1]);
+  }
+});
+
+test("of two portals none leaves: the other one is at the far end of the same link", async () => {
   const { clock, portals, taking } = await cluster(2);
-  const [first, second] = portals as [Portal, Portal];
-  first.reaches = false;
-  await clock.pass(1_000);
-  expect(taking()).toEqual([1]);
-  second.die();
-  await clock.pass(6_000 + BACK_MS);
-  expect(first.takesHosts(clock)).toBe(true);
+  portals[0]!.reaches = false;
+  portals[0]!.misses = DRIVES[1]!;
   await clock.pass(60_000);
-  expect([first.takesHosts(clock), first.drops]).toEqual([true, 1]);
+  expect(taking()).toEqual([0, 1]);
+  expect(portals[0]!.drops).toBe(0);
 });
 
 test("a portal comes back when the primary ends, when the cluster becomes read-only, and when the store falls silent", async () => {

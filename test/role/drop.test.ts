@@ -133,19 +133,18 @@ test("a portal that does not reach a primary which lives drops its sessions when
   const { store, lines, login, waiting } = await stage();
   const other = store.client("other");
   ends.push(() => other.close());
-  await other.transact({ compares: [], puts: [{ key: keys.upGateway(5), value: JSON.stringify({ instance: 5 as Instance, server: "two", sinceMs: 0 }) }] });
+  await other.transact({ compares: [], puts: [{ key: keys.upGateway(5), value: JSON.stringify({ instance: 5 as Instance, server: "three", sinceMs: 0 }) }] });
   const host = await waiting();
   await host.closing();
   expect(logged(lines, "drives that serve cannot be reached from here")).toBe(true);
   const { entries } = await other.range("away/");
   expect(entries.map(({ value }) => (JSON.parse(value) as { server: string; drives: string[] }))).toEqual([expect.objectContaining({ server: "one", drives: [DRIVE] })]);
   expect(await login()).toBe(0x0302);
-  // The other portal ends: this one is better than none.
+  // The other portal ends: this one does no worse than none.
   await other.transact({ compares: [], deletes: [keys.upGateway(5)] });
   let status = 0;
   for (let i = 0; i < 100 && (status = await login()) !== 0; i += 1) await Bun.sleep(50);
   expect(status).toBe(0);
-  expect((await other.range("away/")).entries).toEqual([]);
 }, 30_000);
 
 test("the only portal answers BUSY instead of dropping its sessions when it does not reach a primary", async () => {

@@ -6,6 +6,8 @@ import type { SimulatedCluster, SimulatedHost } from "./cluster.ts";
 import type { OperationKind } from "./files.ts";
 import { findPages, harmsOf, inflict, isLive, type RotKind } from "./rot.ts";
 
+/** How often an administrator looks for failed drives after healing. */
+const REPLACED_EVERY_MS = 1000;
 /** A configuration that was proposed may still come into force this long after it was sent: the slowest store answers by then. */
 const PROPOSED_MS = 8000;
 
@@ -76,8 +78,13 @@ export class DiskFaults {
       host.away = false;
       Object.assign(host.medium, { fault: () => null, slowness: 1 });
       host.medium.unhang();
-      if (host.failed && !name.includes("~")) replaceDrive(this.#cluster, name);
     }
+    this.#replaceFailed();
+  }
+  /** What rotted before shows only when a drive starts again: some fail after everything is healed. */
+  #replaceFailed(): void {
+    for (const [name, host] of [...this.#cluster.hosts]) if (host.failed && !name.includes("~")) replaceDrive(this.#cluster, name);
+    this.#cluster.time.timer(REPLACED_EVERY_MS, () => this.#replaceFailed());
   }
 
   /** Another member of each of the drive's groups is well, and stays a member whatever is under way. */

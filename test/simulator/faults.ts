@@ -42,6 +42,7 @@ export class Faults {
   readonly #fateful: boolean;
   /** How many of the faults last long: what follows from silence shows only after seconds of it. */
   readonly #longShare: number;
+  readonly #turning: boolean;
   readonly #disks: DiskFaults;
   readonly counts: Record<string, number> = {};
   #stopped = false;
@@ -57,7 +58,7 @@ export class Faults {
     this.#kinds = chosen.length > 0 ? chosen : kinds;
     this.#fateful = chance.happens(KIND_SHARE);
     this.#longShare = chance.pick([0.1, 0.5, 0.9]);
-    if (chance.happens(KIND_SHARE)) this.#watchTurningPoints();
+    this.#turning = chance.happens(KIND_SHARE);
     world.cluster.fate = () => this.#storeFate();
     this.#disks = new DiskFaults(world.cluster, chance, (kind) => this.#count(kind));
   }
@@ -111,6 +112,7 @@ export class Faults {
   }
 
   start(): void {
+    if (this.#turning) this.#watchTurningPoints();
     this.#next();
   }
   #next(): void {

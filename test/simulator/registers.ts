@@ -89,12 +89,19 @@ export class Registers {
   /** What is wrong, at most one finding for each block. */
   check(): string[] {
     const found: string[] = [];
+    const passed = new Set<string>();
     for (const [name, operations] of this.#blocks) {
       const told = limited(operations);
       for (const sector of distinctSectors(operations)) {
         const own = told.filter(({ first, end }) => first <= sector && sector < end).map((operation) => ({ ...operation, value: operation.values?.[sector] ?? operation.value }));
+        // Sectors that were always written and read together have one history.
+        const history = own.map(({ kind, value, expected, miscompared, fromMs, toMs, latestMs }) => `${kind} ${value} ${expected} ${miscompared} ${fromMs} ${toMs} ${latestMs}`).join();
+        if (passed.has(history)) continue;
         const wrong = checkRegister(own);
-        if (wrong === null) continue;
+        if (wrong === null) {
+          passed.add(history);
+          continue;
+        }
         found.push(`I9: block ${name}, sector ${sector}: ${wrong}`);
         break;
       }

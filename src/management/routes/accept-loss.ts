@@ -51,11 +51,11 @@ async function readMap({ store }: ApiContext): Promise<ClusterMap> {
   return map;
 }
 
-function namedDrives(map: ClusterMap, { drives, servers }: { readonly drives: readonly string[]; readonly servers: readonly string[] }): DriveRecord[] {
+function namedDrives(map: ClusterMap, { drives, servers, damaged }: { readonly drives: readonly string[]; readonly servers: readonly string[]; readonly damaged: boolean }): DriveRecord[] {
   for (const server of servers) if (!map.servers.has(server as never)) throw new Problem("not-found", `There is no server ${server}.`);
   for (const drive of drives) if (!map.drives.has(drive as never)) throw new Problem("not-found", `There is no drive ${drive}.`);
   const named = [...map.drives.values()].filter(({ id, server }) => drives.includes(id) || servers.includes(server));
-  if (named.length === 0) throw new Problem("bad-request", "Name the drives that are lost, or servers that have drives.");
+  if (named.length === 0 && !damaged) throw new Problem("bad-request", "Name the drives that are lost, or servers that have drives.");
   for (const { id, server } of named) if (map.upDrives.has(id)) throw new Problem("not-possible", `Drive ${id} of ${server} is registered and answers, so it is not lost. Nothing was changed.`);
   return named;
 }
@@ -89,7 +89,7 @@ async function carryOut(context: ApiContext, map: ClusterMap, plan: LossPlan, na
   const number = (records.at(-1)?.number ?? 0) + 1;
   const forget = records.filter((record) => record.number <= number - AUDIT_MAX).map((record) => keys.audit(record.number));
   const volumes = plan.volumes.map(({ name }) => name).sort();
-  const what = `loss accepted of ${[...named].map((id) => `drive ${id} of ${map.drives.get(id)?.server}`).join(", ")}: ${plan.groups.length} groups, ${plan.groups.filter(({ copy }) => copy === null).length} of them without any copy, in volumes ${volumes.join(", ") || "none"}`;
+  const what = `loss accepted of ${[...named].map((id) => `drive ${id} of ${map.drives.get(id)?.server}`).join(", ") || "damaged copies"}: ${plan.groups.length} groups, ${plan.groups.filter(({ copy }) => copy === null).length} of them without any copy, in volumes ${volumes.join(", ") || "none"}`;
   const fence = { id: fenceId(context), record: { what: "accept-loss", atMs, drop: plan.volumes.map(({ id }) => id) } };
   const transactions = lossTransactions(map, plan, named, { nonce: () => platform.random.id(), fence, audit: { record: { number, atMs, from, what }, forget } });
   for (const [index, transaction] of transactions.entries()) {

@@ -95,6 +95,7 @@ describe("R23: an old copy", () => {
     const { epoch } = stage.cluster.config(stage.group);
     stage.cluster.start("a");
     stage.until(() => stage.image("a").givenUp);
+    expect(stage.image("a").damaged).toBe(true);
     expect(stage.cluster.config(stage.group).epoch).toBeGreaterThanOrEqual(epoch);
     stage.until(() => stage.members().length === 2);
     stage.whole();
@@ -171,11 +172,13 @@ describe("R23: a damaged copy", () => {
 
   test("that is damaged again later is not covered by the word", () => {
     const { stage } = damaged();
+    const before = stage.cluster.config(stage.group);
     stage.accept("a");
     stage.until(() => stage.serving()[0] === "b");
     stage.writeNow(stage.place(1));
     stage.cluster.kill("b");
-    stage.startDamaged("b");
+    // It does not even remember that it has obeyed the word.
+    stage.startDamaged("b", before);
     stage.pass(30_000);
     expect(stage.serving()).toEqual([]);
     // Until an administrator says so again.

@@ -1,6 +1,7 @@
 import { ClusterMap } from "../../../src/cluster/map.ts";
 import { lossPlan, lossTransactions, type LossPlan } from "../../../src/cluster/accept-loss.ts";
 import type { DriveId } from "../../../src/base/ids.ts";
+import type { GroupConfig } from "../../../src/cluster/schema.ts";
 import type { CommandResult } from "../../../src/wire/messages.ts";
 import { SimulatedGateway, type Place } from "../../simulator/gateway.ts";
 import { Stage } from "./stage.ts";
@@ -60,12 +61,13 @@ export class LossStage extends Stage {
     this.until(() => result !== null);
     return result as unknown as CommandResult;
   }
-  /** Starts a drive that finds its copy damaged, durably. */
-  startDamaged(name: string): void {
+  /** Starts a drive that finds its copy damaged, durably; `config`: the last that it remembers, since it has lost what came after. */
+  startDamaged(name: string, config?: GroupConfig): void {
     this.cluster.start(name);
     const drive = () => this.cluster.host(name).running?.drive;
     this.until(() => drive()?.images.has(this.group) === true);
     this.image(name).damaged = true;
+    if (config) this.image(name).config = config;
     let saved = false;
     void drive()?.checkpointNow().then(() => (saved = true));
     this.until(() => saved);

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { Arrival } from "../../../src/base/arrival.ts";
+import { BLOCK_BYTES } from "../../../src/base/geometry.ts";
 import { awaitFence, fencePut } from "../../../src/cluster/fence.ts";
 import { keys } from "../../../src/cluster/schema.ts";
 import type { CommandResult } from "../../../src/wire/messages.ts";
 import { SimulatedGateway } from "../../simulator/gateway.ts";
+import { Portal } from "../../simulator/portal.ts";
 import { Stage } from "./stage.ts";
 
 const PORTAL = 7;
@@ -163,5 +166,38 @@ describe("X34: a write of a preempted host through a portal that is silent and n
     stage.until(() => fence.passed);
     expect(stage.serving()).toEqual(["b"]);
     stage.write(stage.place(0));
+  });
+});
+
+describe("X34: a write that a portal has given up after it was sent, since its host is gone and the channel broke", () => {
+  test("does not land after the portal has said that it obeys the fence", () => {
+    const stage = new Stage();
+    const { cluster } = stage;
+    const portal = new Portal(cluster, "p1", "p", 1);
+    portal.start();
+    stage.until(() => portal.takesHosts);
+    const gateway = portal.running?.gateway;
+    let first = false;
+    portal.submit(stage.volume, (volume) => volume.write(8000, Buffer.alloc(BLOCK_BYTES, 9)), () => (first = true));
+    stage.until(() => first);
+    // It has reached the primary and waits there.
+    const { running } = cluster.host(stage.serving()[0] as string);
+    const range = { volume: stage.volume, lineage: stage.volume, layer: 0, extent: 0, first: 0, count: 8 } as never;
+    let release: (() => void) | null = null;
+    running?.process.happen(() => running.node?.groups.get(stage.group)?.serving?.ranges.lock(range, (free) => (release = free)));
+    stage.until(() => release !== null);
+    const arrival = new Arrival(portal.running?.process.nowMs() ?? 0);
+    let ended = false;
+    portal.submit(stage.volume, (volume) => volume.write(0, Buffer.alloc(BLOCK_BYTES, 9), arrival), () => (ended = true));
+    stage.pass(500);
+    arrival.cancel();
+    for (const end of [...cluster.network.ends]) if (end.self.kind === "gateway" && end.self.instance === portal.running?.instance) cluster.network.cut(end);
+    stage.until(() => ended);
+    let obeys = false;
+    void gateway?.leftBehind.settled().then(() => (obeys = true));
+    stage.until(() => obeys);
+    running?.process.happen(() => (release as unknown as () => void)());
+    stage.pass(2000);
+    expect(stage.read(stage.place(0))[0]).toBe(0);
   });
 });
