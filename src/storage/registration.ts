@@ -7,6 +7,8 @@ const LEASE_TTL_MS = 5000;
 const RETRY_MS = 500;
 /** A lease that is still there after twice its time is kept by somebody. */
 const ALIVE_ELSEWHERE_MS = 2 * LEASE_TTL_MS;
+/** Who has not looked for longer than this does not know whether the store had its quorum meanwhile. */
+const LOOKED_MS = 2000;
 /** `observed` is written at most this often. */
 const OBSERVED_EVERY_MS = 300;
 
@@ -21,6 +23,7 @@ export class Registration {
   /** Whether this very drive answers at a place where it is not. */
   readonly #answersAt: (record: DriveRecord) => Promise<boolean>;
   #elsewhereSinceMs: number | null = null;
+  #lookedMs = -Infinity;
   #lease: StoreLease | null = null;
   #timer: Timer | null = null;
   #dirty = true;
@@ -120,7 +123,9 @@ export class Registration {
       return null;
     }
     const nowMs = this.#clock.nowMs();
-    this.#elsewhereSinceMs ??= nowMs;
+    // A process that stood still has seen no time pass.
+    if (this.#elsewhereSinceMs === null || nowMs - this.#lookedMs > LOOKED_MS) this.#elsewhereSinceMs = nowMs;
+    this.#lookedMs = nowMs;
     if (nowMs - this.#elsewhereSinceMs < ALIVE_ELSEWHERE_MS) return "wait";
     return `drive ${id} is alive on ${where} at the same time: this disk is a copy of that one; format it to use it as another drive`;
   }

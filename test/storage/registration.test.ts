@@ -4,6 +4,8 @@ import { keys, type DriveRecord } from "../../src/cluster/schema.ts";
 import type { Log } from "../../src/platform/platform.ts";
 import { MemoryStore } from "../../src/platform/store/memory.ts";
 import { Registration } from "../../src/storage/registration.ts";
+import { SimulatedProcess } from "../simulator/process.ts";
+import { ProcessStore } from "../simulator/store.ts";
 import { SimulatedTime } from "../simulator/time.ts";
 
 const ID = "00000000000000aa" as DriveId;
@@ -17,12 +19,14 @@ class Place {
   readonly refusals: string[] = [];
   registered = false;
   readonly client;
+  readonly process: SimulatedProcess;
   readonly registration: Registration;
   constructor(time: SimulatedTime, store: MemoryStore, server: string, instance: number) {
     this.client = store.client(server);
     const record: DriveRecord = { id: ID, server: server as ServerName, address: server, port: 1, instance: instance as Instance, capacityBytes: 1 };
     const observed = { instance: record.instance, usedBytes: 0, groups: [] };
-    this.registration = new Registration(this.client, time, log, record, () => observed, (why) => this.refusals.push(why), async (place) => {
+    this.process = new SimulatedProcess(server, time, 0, 1);
+    this.registration = new Registration(new ProcessStore(this.client, this.process), this.process, log, record, () => observed, (why) => this.refusals.push(why), async (place) => {
       asked.push(place.server);
       return answering.has(place.server);
     });
@@ -100,6 +104,25 @@ describe("a disk with the identity of a drive", () => {
     store.setAvailable(false);
     time.pass(20_000);
     store.setAvailable(true);
+    time.pass(20_000);
+    expect(moved.refusals).toEqual([]);
+    expect(moved.registered).toBe(true);
+    expect(where()).toBe("s2");
+  });
+
+  test("that was moved, and stood still while the store had no quorum, registers when its old place has gone silent", () => {
+    const { time, store, where } = world();
+    const before = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    before.process.kill();
+    const moved = new Place(time, store, "s2", 6);
+    time.pass(1000);
+    moved.process.stall();
+    store.setAvailable(false);
+    time.pass(11_000);
+    store.setAvailable(true);
+    time.pass(1);
+    moved.process.resume();
     time.pass(20_000);
     expect(moved.refusals).toEqual([]);
     expect(moved.registered).toBe(true);

@@ -45,7 +45,7 @@ export class Peering {
 
   start(): void {
     const own = ownTail(this.#replica);
-    const tails = new Map<DriveId, Tail | OwnTail>([[this.#host.driveId, own]]);
+    const tails = new Map<DriveId, OwnTail>([[this.#host.driveId, own]]);
     for (const peer of this.#term.members()) {
       assert(peer.tail, "R7a: every member has answered the fence");
       tails.set(peer.drive, peer.tail);
@@ -54,26 +54,51 @@ export class Peering {
     const lost = [...tails].filter(([, tail]) => lostData(tail, committed)).map(([drive]) => drive);
     if (lost.length > 0) return this.#outcome.lost(lost);
 
-    // R7c: the longest tail; this drive's own when there are several.
-    let adopter = this.#host.driveId;
-    for (const [drive, tail] of tails) if (compareIds(tail.last, (tails.get(adopter) as OwnTail).last) > 0) adopter = drive;
-    const adopted = after((tails.get(adopter) as OwnTail).entries, committed);
-    const common = newestCommon(committed, adopted, [...tails.values()]);
-    // A log that begins after the common point cannot be compared; what was acknowledged is on every other member too.
-    const unlike = [...tails].filter(([, tail]) => compareIds(tail.base, common) > 0).map(([drive]) => drive);
-    if (unlike.length > 0) return this.#outcome.lost(unlike);
-    const touched = [...tails.values()].flatMap((tail) => [...after(tail.entries, common), ...tail.reconciling]);
-    if (touched.length === 0) return this.#outcome.equal();
-    const ranges = wholeChunks(touched, PIECE_BLOCKS_MAX);
-    this.#host.log.info("reconciling a group", { group: groupName(this.#replica.group), epoch: this.#term.epoch, adopter, common: showId(common), ranges: ranges.length });
-    const tail = adopted.filter((entry) => compareIds(entry, common) > 0);
-    this.#run(adopter, common, tail, ranges, touched);
+    void this.#adopt(tails, committed);
+  }
+
+  /**
+   * R7c: the longest tail. When content that it needs is bad on every copy, the next shorter one: what a member that answers
+   * does not have was never acknowledged, and one rotten block must not keep a whole group from serving.
+   */
+  async #adopt(tails: ReadonlyMap<DriveId, OwnTail>, committed: EntryId): Promise<void> {
+    // In a round before this one bytes may have been moved already: no copy is as its own log says any more.
+    const moved = [...tails.values()].some((tail) => tail.reconciling.length > 0);
+    for (const adopter of byLength(tails, this.#host.driveId)) {
+      const adopted = after((tails.get(adopter) as OwnTail).entries, committed);
+      const common = newestCommon(committed, adopted, [...tails.values()]);
+      // A log that begins after the common point cannot be compared; what was acknowledged is on every other member too.
+      const unlike = [...tails].filter(([, tail]) => compareIds(tail.base, common) > 0).map(([drive]) => drive);
+      if (unlike.length > 0) return this.#outcome.lost(unlike);
+      const touched = [...tails.values()].flatMap((tail) => [...after(tail.entries, common), ...tail.reconciling]);
+      if (touched.length === 0) return this.#outcome.equal();
+      const ranges = wholeChunks(touched, PIECE_BLOCKS_MAX);
+      this.#host.log.info("reconciling a group", { group: groupName(this.#replica.group), epoch: this.#term.epoch, adopter, common: showId(common), ranges: ranges.length });
+      const alike: Alike = (range) => (block) => !touched.some((other) => overlaps(other, { ...range, first: block, count: 1 }));
+      const there = await this.#isThere(adopter, ranges, alike);
+      if (!this.#current()) return;
+      const tail = adopted.filter((entry) => compareIds(entry, common) > 0);
+      if (there === "there") return this.#run(adopter, common, tail, ranges, touched, alike);
+      if (there === "silent" || moved) break;
+    }
+    this.#outcome.stuck();
+  }
+
+  /** Before anything is moved: whether all that is to be adopted can be read, from the adopter or from whoever has the same. */
+  async #isThere(adopter: DriveId, ranges: readonly BlockRange[], alike: Alike): Promise<"there" | "silent" | "lost"> {
+    const from = adopter === this.#host.driveId ? null : this.#term.peers.get(adopter);
+    if (from === undefined) return "silent";
+    for (const range of ranges) {
+      const blocks = await this.#whole(range, from, alike(range));
+      if (!this.#current()) return "silent";
+      if (typeof blocks === "string") return blocks;
+    }
+    return "there";
   }
 
   /** R7d, in its order: mark everywhere, pull from the adopter, push to the others, make the logs equal. */
-  #run(adopter: DriveId, common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[], touched: readonly BlockRange[]): void {
+  #run(adopter: DriveId, common: EntryId, tail: readonly EntryHeader[], ranges: readonly BlockRange[], touched: readonly BlockRange[], alike: Alike): void {
     const members = this.#term.members();
-    const alike = (range: BlockRange) => (block: number) => !touched.some((other) => overlaps(other, { ...range, first: block, count: 1 }));
     const adopted = tail.map(({ epoch, seq }) => ({ epoch, seq }));
     // Not the blocks beside them: those are alike, and stay so in a round that begins anew.
     const marked = sameBlocks(touched);
@@ -104,7 +129,7 @@ export class Peering {
     const strangers = image.log.after(common).filter((entry) => !tail.some((adopted) => sameId(adopted, entry)));
     for (const range of ranges) {
       const blocks = await this.#whole(range, peer, alike(range));
-      if (!blocks || !this.#current()) return false;
+      if (typeof blocks === "string" || !this.#current()) return false;
       const ids = strangers.filter((entry) => entry.count > 0 && overlaps(entry, range));
       if (ids.length > 0) await this.#host.drive.park(image.group, range, "written here, but not adopted by the group", ids);
       if (!this.#current()) return false;
@@ -120,7 +145,7 @@ export class Peering {
     const others = members.filter((peer) => peer.drive !== adopter);
     for (const range of ranges) {
       const blocks = await this.#whole(range, null, alike(range));
-      if (!blocks || !this.#current()) return false;
+      if (typeof blocks === "string" || !this.#current()) return false;
       // R25: what was bad at the adopter, too, is written there anew.
       const to = this.#mended.has(range) ? members : others;
       for (const part of partsOf(range, blocks)) {
@@ -131,8 +156,8 @@ export class Peering {
     return this.#all(others, (shared) => ({ ...shared, type: "adopt", common, entries: tail }));
   }
 
-  /** The range as `from` has it (null: this drive), its bad blocks from whoever has the same ones (R25). Null: nobody who answers has. */
-  async #whole(range: BlockRange, from: PeerState | null, alike: (block: number) => boolean): Promise<GoodCopy | null> {
+  /** The range as `from` has it (null: this drive), its bad blocks from whoever has the same ones (R25); or why there is none: nobody has them, or not all have answered. */
+  async #whole(range: BlockRange, from: PeerState | null, alike: (block: number) => boolean): Promise<GoodCopy | "silent" | "lost"> {
     const own: Source = (at) => this.#host.drive.read(at);
     const others = this.#term.members().filter((peer) => peer !== from).map((peer) => this.#source(peer));
     const copy = await goodCopy(range, from ? this.#source(from) : own, from ? [own, ...others] : others, alike);
@@ -147,8 +172,8 @@ export class Peering {
       if (copy.lost.length > 0) this.#host.damage.found("lost", drive, this.#replica.group, range, copy.lost);
       return copy;
     }
-    this.#host.log.error("blocks that reconcile needs are bad on the copy that it adopts, and no other copy has the same: the group waits", { group: groupName(this.#replica.group), drive, volume: range.volume, extent: range.extent, blocks: missing.slice(0, 16) });
-    return null;
+    this.#host.log.error("blocks that reconcile needs are bad on the copy that it adopts, and no other copy has the same", { group: groupName(this.#replica.group), drive, volume: range.volume, extent: range.extent, blocks: missing.slice(0, 16) });
+    return copy.silent ? "silent" : "lost";
   }
 
   #all(peers: readonly PeerState[], make: Parameters<Term["ask"]>[1]): Promise<boolean> {
@@ -202,6 +227,12 @@ function ownTail(replica: Replica): OwnTail {
 function lostData(tail: OwnTail, committed: EntryId): boolean {
   if (tail.damaged || tail.incomplete || compareIds(tail.last, committed) < 0) return true;
   return compareIds(tail.committed, committed) < 0 && !sameId(tail.base, committed) && !tail.entries.some((entry) => sameId(entry, committed));
+}
+
+/** The longest tail first, this drive's own before others as long; of those that are the same only one. */
+function byLength(tails: ReadonlyMap<DriveId, OwnTail>, self: DriveId): DriveId[] {
+  const all = [...tails].sort(([a, one], [b, other]) => compareIds(other.last, one.last) || Number(b === self) - Number(a === self));
+  return all.filter(([, { last }], at) => all.findIndex(([, other]) => sameId(other.last, last)) === at).map(([drive]) => drive);
 }
 
 function after(entries: readonly EntryHeader[], id: EntryId): EntryHeader[] {

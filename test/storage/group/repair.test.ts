@@ -3,6 +3,7 @@ import { FileError } from "../../../src/platform/platform.ts";
 import type { CommandResult } from "../../../src/wire/messages.ts";
 import type { Place } from "../../simulator/gateway.ts";
 import { found, loseTrailer, pathOf, rot, rotSlots, trailerOf } from "./rot.ts";
+import { SimulatedGateway } from "../../simulator/gateway.ts";
 import { Stage } from "./stage.ts";
 
 function begin(stage: Stage, place: Place): { values: readonly number[]; result: CommandResult | null } {
@@ -283,5 +284,40 @@ describe("R25: a bad block at the primary", () => {
       expect(stage.read(stage.place(0, 4))).toEqual(Array.from({ length: 32 }, () => value));
     }
     expect(adopted).toBeGreaterThan(0);
+  });
+
+  test("of a write that one copy alone has is given up with that write, which was never acknowledged, and the group serves", () => {
+    const stage = new Stage(1, { a: "s1", b: "s2" });
+    // Its checkpoints are frequent: else the replay of the journal writes the bad block anew.
+    Object.assign(stage.cluster.host("a").medium.tuning, { checkpointIntervalMs: 200 });
+    stage.cluster.kill("a", true);
+    stage.cluster.start("a");
+    stage.until(() => stage.cluster.whole() && stage.serving().join() === "a");
+    const value = stage.write(stage.place(8));
+    stage.pass(1000);
+    stage.cluster.network.cuts = (message) => message.type === "replicate";
+    const begun = stage.begin(stage.place(8));
+    stage.pass(600);
+    expect(begun.result).toBeNull();
+    stage.cluster.kill("a");
+    stage.cluster.kill("b");
+    stage.cluster.network.cuts = () => false;
+    rot(stage, "a", [8]);
+    stage.cluster.block("g", "s1");
+    stage.cluster.block("g", "s2");
+    stage.cluster.start("a");
+    stage.cluster.start("b");
+    stage.whole();
+    expect(stage.logged("are bad on the copy that it adopts").length).toBeGreaterThan(0);
+    const other = new SimulatedGateway(stage.cluster, "h", 2);
+    let read: readonly number[] | null = null;
+    other.read(stage.place(8), (values) => (read = values));
+    stage.until(() => read !== null);
+    expect((read as readonly number[] | null)?.[0]).toBe(value);
+    // Its host tries again: it is carried out now.
+    stage.cluster.network.unblockAll();
+    stage.until(() => begun.result === "done");
+    expect(stage.read(stage.place(8))[0]).toBe(begun.value);
+    stage.whole();
   });
 });
