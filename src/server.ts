@@ -1,14 +1,15 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { clusterRecord, keys, parseValue } from "./cluster/schema.ts";
+import { clusterRecord, DRIVE_FAILED, keys, parseValue } from "./cluster/schema.ts";
 import { FATAL_EXIT_CODES, type Platform } from "./platform/platform.ts";
 import type { Processes } from "./platform/process.ts";
 import { StoreUnavailable, type ClusterStore } from "./platform/store.ts";
-import { failedDrives, forgetAnnounced, recordFailedDrive, startableDrives, takeLastWords, type LastWords } from "./role/announce.ts";
+import { failedDrives, forgetAnnounced, startableDrives, takeLastWords, type LastWords } from "./role/announce.ts";
 import type { ServerConfig } from "./role/config.ts";
 import { withdrawWordAtStart } from "./role/lone.ts";
 import { SupervisedChild } from "./server/child.ts";
 import { DeathPublisher } from "./server/deaths.ts";
+import { FailedDriveList } from "./server/failed-drives.ts";
 import { etcdCommand } from "./server/etcd-member.ts";
 import { boundLogs } from "./server/logs.ts";
 import { writePids } from "./server/pids.ts";
@@ -54,6 +55,7 @@ class Server implements RunningServer {
   readonly #world: ServerWorld;
   readonly #deaths: DeathPublisher;
   readonly #registration: Registration;
+  readonly #failed: FailedDriveList;
   readonly #children: SupervisedChild[] = [];
   #logs: { stop(): void } | null = null;
   #stopping: Promise<void> | null = null;
@@ -62,6 +64,8 @@ class Server implements RunningServer {
     this.#world = world;
     this.#deaths = new DeathPublisher(world.store, world.platform.clock, world.platform.log);
     this.#registration = new Registration(world.platform, world.store, world.config);
+    const { store, config, platform: { clock, log } } = world;
+    this.#failed = new FailedDriveList({ store, config, clock, log }, (index) => this.#driveReleased(index));
   }
 
   async start(): Promise<void> {
@@ -84,6 +88,7 @@ class Server implements RunningServer {
 
     platform.log.info("phase: registration");
     this.#registration.start();
+    this.#failed.start();
 
     platform.log.info("phase: roles", { processes: config.processes });
     for (const failed of failedDrives(config.directory)) {
@@ -109,6 +114,7 @@ class Server implements RunningServer {
     for (const stage of [["management", "monitor"], ["iscsi"], ["storage", "shared"]]) {
       await this.#stopChildren((role) => stage.some((name) => role === name || role.startsWith(`${name}-`)));
     }
+    this.#failed.close();
     await this.#registration.close();
     await this.#deaths.drain(LAST_DEATHS_WITHIN_MS);
     this.#deaths.close();
@@ -183,7 +189,9 @@ class Server implements RunningServer {
   ): "restart" | "stay-down" {
     const words = this.#lastWords(end.pid);
     const reason = `${who.role} ended with ${end.signal ?? `exit code ${end.exitCode}`}`;
-    for (const instance of words.instances) this.#deaths.publish(instance, reason);
+    // A drive that failed does not come back by itself, so nobody need wait for it. Which drive of a shared process it was, its instances do not say.
+    const failed = end.exitCode === FATAL_EXIT_CODES["drive-failed"] && who.drive !== undefined;
+    for (const instance of words.instances) this.#deaths.publish(instance, failed ? `${DRIVE_FAILED}: ${reason}` : reason);
     if (end.exitCode === FATAL_EXIT_CODES["drive-refused"] && who.role !== "shared") {
       this.#world.platform.log.error(`${who.role} must not run beside the drive that has its identity; its log has the reason`);
       return "stay-down";
@@ -203,18 +211,28 @@ class Server implements RunningServer {
     if (directory === null) return "restart";
     const announced = drive === undefined ? undefined : words.instances[0];
     try {
-      recordFailedDrive(config.directory, {
+      this.#failed.record({
         directory,
         id: announced?.id ?? "",
         instance: announced?.instance ?? 0,
         atMs: platform.clock.wallMs(),
+        why: words.failedWhy,
       });
     } catch (error) {
       platform.log.error((error as Error).message, { drive: directory });
     }
-    platform.log.error(`The drive ${directory} has failed; it is not started again until an administrator releases it`);
+    platform.log.error(`The drive ${directory} has failed; it is not started again until an administrator releases it (virtustor drive release)`);
     // A shared process goes on with its other drives, and its portal.
     return drive === undefined ? "restart" : "stay-down";
+  }
+
+  /** A shared process opens its drives when it starts, so that one has to start again. */
+  #driveReleased(index: number): void {
+    if (this.#stopping !== null) return;
+    const role = this.#world.config.processes === "shared" ? "shared" : `storage-${index}`;
+    const child = this.#children.find((known) => known.role === role);
+    if (child === undefined) return this.#superviseRole("storage", index);
+    void child.stop().then(() => this.#stopping === null && child.state === "down" && child.start());
   }
 
   #lastWords(pid: number): LastWords {
@@ -222,7 +240,7 @@ class Server implements RunningServer {
       return takeLastWords(this.#world.config.directory, pid);
     } catch (error) {
       this.#world.platform.log.error("What a child had announced cannot be read; its death is not published", { pid, error: (error as Error).message });
-      return { instances: [], failedDirectory: null };
+      return { instances: [], failedDirectory: null, failedWhy: "" };
     }
   }
 

@@ -1,8 +1,9 @@
 import { Option, type Command } from "commander";
 import type * as api from "../management/api.ts";
+import { acceptLoss, auditList, type AcceptLossOptions } from "./accept-loss.ts";
 import { ApiClient, CliError, findCluster } from "./client.ts";
 import { parseSize, formatSize } from "./sizes.ts";
-import { statusText } from "./status.ts";
+import { drivesText, statusText } from "./status.ts";
 import { facts, table } from "./table.ts";
 
 /** What a command touches besides the network and a trial's directory. */
@@ -36,6 +37,7 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
   const host = group(program, "host", "create, list and delete hosts (initiators)", world);
   addHostCommands(host, world);
   addMappingCommands(program, world);
+  addDriveCommands(group(program, "drive", "list drives, and release one that failed", world), world);
   const scrub = group(program, "scrub", "compare and verify all copies", world);
   common(scrub.command("start"), world)
     .description("look at every group now: whether its copies agree, and with --deep whether each block can be read")
@@ -58,6 +60,26 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
     );
 }
 
+function addDriveCommands(drive: Command, world: CliWorld): void {
+  common(drive.command("list"), world)
+    .description("list all drives")
+    .action((options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.get<api.DrivesAnswer>("/drives", isFresh);
+        return { answer, text: drivesText(answer.drives), warning: staleWarning(answer) };
+      }),
+    );
+  common(drive.command("release"), world)
+    .description("start a drive again that failed, once it was looked at or replaced")
+    .argument("<drive>")
+    .action((id: string, options: CommonOptions) =>
+      run(world, options, async (client) => {
+        const answer = await client.post<api.DriveReleaseAnswer>(`/drives/${encodeURIComponent(id)}/release`, {});
+        return { answer, text: `released drive ${answer.id}: ${answer.server} starts it again${answer.serverIsUp ? "" : " as soon as it is up itself"}\n` };
+      }),
+    );
+}
+
 function addLoneCommands(cluster: Command, world: CliWorld): void {
   common(cluster.command("confirm-lost"), world)
     .description("on the only server that is left: say that these others are lost, so that it answers reads without them")
@@ -70,14 +92,29 @@ function addLoneCommands(cluster: Command, world: CliWorld): void {
         return { answer, text, warning };
       }),
     );
+  common(cluster.command("accept-loss"), world)
+    .description("give up what only these drives hold, so that the rest goes on; without --yes it only lists what that is")
+    .option("--drive <drive...>", "drives that are lost for good, by id")
+    .option("--server <server...>", "servers that are lost with all their drives")
+    .option("--damaged", "also without a lost drive: groups of which every copy answers and none is known to be whole")
+    .option("--yes", "do it")
+    .option("--confirm <cluster>", "the cluster's name, with --yes")
+    .option("--confirm-down <server...>", "servers that are off for certain though nothing proves it: if one still serves, hosts see different data")
+    .action((options: CommonOptions & AcceptLossOptions) => run(world, options, (client) => acceptLoss(client, options)));
+  common(cluster.command("audit"), world)
+    .description("list what administrators have given up")
+    .action((options: CommonOptions) => run(world, options, (client) => auditList(client)));
   common(cluster.command("set"), world)
     .description("change a setting of the cluster")
-    .addOption(new Option("--lone-survivor <how>", "whether a server that hears nobody serves reads only when confirm-lost says so, or by itself after 30 s").choices(["confirm", "auto"]).makeOptionMandatory())
-    .action((options: CommonOptions & { loneSurvivor: "confirm" | "auto" }) =>
+    .addOption(new Option("--lone-survivor <how>", "whether a server that hears nobody serves reads only when confirm-lost says so, or by itself after 30 s").choices(["confirm", "auto"]))
+    .addOption(new Option("--strict-reads <how>", "whether each read waits for a round trip to all copies: on for servers that are virtual machines, which may be paused").choices(["on", "off"]))
+    .action((options: CommonOptions & { loneSurvivor?: "confirm" | "auto"; strictReads?: "on" | "off" }) =>
       run(world, options, async (client) => {
-        const answer = await client.post<api.SettingsAnswer>("/settings", { loneSurvivor: options.loneSurvivor });
+        const { loneSurvivor, strictReads } = options;
+        if (!loneSurvivor && !strictReads) throw new CliError("name a setting to change: --lone-survivor or --strict-reads");
+        const answer = await client.post<api.SettingsAnswer>("/settings", { loneSurvivor, ...(strictReads && { strictReads: strictReads === "on" }) });
         const warning = answer.loneSurvivor === "auto" ? "a server that is merely cut off then answers stale reads after 30 s" : undefined;
-        return { answer, text: `lone-survivor is ${answer.loneSurvivor}\n`, warning };
+        return { answer, text: `lone-survivor is ${answer.loneSurvivor}, strict-reads is ${answer.strictReads ? "on" : "off"}\n`, warning };
       }),
     );
 }

@@ -1,4 +1,4 @@
-import type { GroupsAnswer, ScrubAnswer, StatusAnswer } from "../management/api.ts";
+import type { DriveDetailAnswer, GroupsAnswer, ScrubAnswer, StatusAnswer } from "../management/api.ts";
 import { formatSize } from "./sizes.ts";
 import { table } from "./table.ts";
 
@@ -24,6 +24,26 @@ export function statusText(status: StatusAnswer): string {
     ...unreadable.map(({ key, reason }) => `Not readable: ${key}: ${reason}\n`),
   ].join("");
 }
+
+/** One line a drive, and below what needs more words. */
+export function drivesText(drives: readonly DriveDetailAnswer[]): string {
+  const rows = drives.map((drive) => [
+    drive.id,
+    drive.server,
+    STATE_TEXT[drive.state],
+    drive.capacityBytes === 0 ? "-" : formatSize(drive.capacityBytes),
+    drive.usedBytes === null ? "-" : formatSize(drive.usedBytes),
+    String(drive.instance),
+    drive.parked === null ? "-" : String(drive.parked.files),
+  ]);
+  const words = drives.flatMap(({ id, server, failed, why, alerts }) => [
+    ...(failed ? [`Failed: ${id} of ${server} at ${new Date(failed.atMs).toISOString()}: ${failed.why || "its log has the reason"}\n`] : []),
+    ...(why === null ? [] : [`Does not obey the cluster store: ${id} of ${server}: ${why}\n`]),
+    ...alerts.map((alert) => `Alert: ${alert}\n`),
+  ]);
+  return [table(["drive", "server", "state", "size", "used", "run", "parked"], rows, "no drives"), ...new Set(words)].join("");
+}
+const STATE_TEXT: Record<DriveDetailAnswer["state"], string> = { up: "up", down: "DOWN", failed: "FAILED", "not-obeying": "NOT OBEYING" };
 
 function scrubText({ askedAtMs, deep, doneGroups, groups, runningDrives }: ScrubAnswer): string {
   if (askedAtMs === null) return "";

@@ -87,7 +87,7 @@ export function adoption(map: ClusterMap): Adoption {
     const whole = newest.members.filter((drive) => held.some((one) => one.drive === drive && !one.incomplete));
     const primary = whole.includes(newest.primary) ? newest.primary : (whole[0] ?? newest.primary);
     const epoch = (Math.max(newest.epoch, stored?.epoch ?? 0) + 1) as Epoch;
-    groups.push({ group, config: { incarnation, epoch, primary, primaryInstance: 0 as Instance, members: newest.members, learners: [] } });
+    groups.push({ group, config: { incarnation, epoch, primary, primaryInstance: 0 as Instance, members: newest.members, learners: [], ...(newest.loss && { loss: newest.loss }) } });
   }
   return { groups, tombstones: forgottenTombstones(map, reports), undecided };
 }

@@ -4,6 +4,7 @@ import type { GroupConfig, ObservedGroup } from "./schema.ts";
 import { groupId } from "./schema.ts";
 import { describeHealth, describeLone } from "./health-sentence.ts";
 import { alerts } from "./alerts.ts";
+import { describeRestore } from "./restore-sentence.ts";
 import { missingData, type MissingData } from "./missing.ts";
 
 export type HealthState = "healthy" | "degraded" | "read-only" | "unavailable";
@@ -70,9 +71,12 @@ const ALERTS_NAMED_MAX = 2;
  */
 export function health(map: ClusterMap, nowMs: number, pauses: Pauses | null = null): Health {
   const facts = gatherFacts(map, pauses);
-  const state = judge(facts);
+  // R14: groups that still serve will stop; it is no time to call the cluster healthy.
+  const restore = describeRestore(map);
+  const judged = judge(facts);
+  const state = restore !== null && judged === "healthy" ? "degraded" : judged;
   const attention = alerts(map).slice(0, ALERTS_NAMED_MAX);
-  const sentence = [describeHealth(state, facts), ...attention.map((alert) => `Attention: ${alert}`)].join(" ");
+  const sentence = [restore === null ? describeHealth(state, facts) : `${capitalized(state)}: ${restore}`, ...attention.map((alert) => `Attention: ${alert}`)].join(" ");
   return { state, sentence, details: { ...facts, atMs: nowMs } };
 }
 

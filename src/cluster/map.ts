@@ -21,6 +21,8 @@ export class ClusterMap {
   readonly upDrives = new Map<DriveId, schema.Up>();
   readonly upServers = new Map<ServerName, schema.Up>();
   readonly upGateways = new Map<number, schema.GatewayUp>();
+  /** Portals that do not reach drives which serve. */
+  readonly away = new Map<number, schema.AwayRecord>();
   readonly observed = new Map<DriveId, schema.Observed>();
   readonly deaths = new Map<string, schema.Death>();
   readonly pools = new Map<number, schema.PoolRecord>();
@@ -35,6 +37,10 @@ export class ClusterMap {
   readonly mappings = new Map<string, schema.MappingRecord>();
   /** R26: changes that every portal is to confirm. */
   readonly fences = new Map<number, schema.FenceRecord>();
+  /** Drives that are not started until they are released, by server. */
+  readonly failedDrives = new Map<ServerName, schema.FailedDrives>();
+  /** R26: gateways that are shut out. */
+  readonly bans = new Map<number, schema.BanRecord>();
   /** R14: what drives say that do not obey this store. */
   readonly recovery = new Map<DriveId, schema.RecoveryReport>();
   /** Of the record `cluster`; 0 before it is there. */
@@ -104,8 +110,14 @@ export class ClusterMap {
         return put(this.drives, rest as DriveId, value && schema.parseValue(schema.driveRecord, key, value));
       case "up":
         return this.#routeUp(key, rest, value);
+      case "away":
+        return put(this.away, Number(rest), value && schema.parseValue(schema.away, key, value));
       case "fence":
         return put(this.fences, Number(rest), value && schema.parseValue(schema.fenceRecord, key, value));
+      case "failed":
+        return put(this.failedDrives, rest as ServerName, value && schema.parseValue(schema.failedDrives, key, value));
+      case "banned":
+        return put(this.bans, Number(rest), value && schema.parseValue(schema.banRecord, key, value));
       case "recovery":
         return put(this.recovery, rest as DriveId, value && schema.parseValue(schema.recoveryReport, key, value));
       case "observed":

@@ -1,5 +1,5 @@
 import { EXTENT_BYTES } from "../base/geometry.ts";
-import type { DriveId, ExtentIndex, GroupId, ServerName } from "../base/ids.ts";
+import type { DriveId, ExtentIndex, GroupId, ServerName, VolumeId } from "../base/ids.ts";
 import { driveIsUp, groupState, observedGroups } from "./health.ts";
 import type { ClusterMap } from "./map.ts";
 import { groupOf } from "./placement.ts";
@@ -40,22 +40,28 @@ export function missingData(map: ClusterMap): MissingData {
     const hurt = config.members.filter((drive) => NOT_WHOLE.has(told.get(drive)?.get(id)?.waitingFor ?? ""));
     if (hurt.length > 0 && config.members.every((drive) => driveIsUp(map, drive))) noWholeCopy += 1;
   }
+  const { bytes, ofBytes, volumes } = share(map, lost);
+  return { groups: lost.size, cause: map.mode?.cause ?? "", bytes, ofBytes, volumes: volumes.map(({ name }) => name).sort(), bringBack: bringBack(map, [...lost.values()]), noWholeCopy };
+}
+
+/** What lies in these groups: volumes with extents there, and their provisioned size by the groups' share of the pool. */
+export function share(map: ClusterMap, lost: { keys(): Iterable<GroupId>; has(group: GroupId): boolean }): { readonly bytes: number; readonly ofBytes: number; readonly volumes: { readonly id: VolumeId; readonly name: string }[] } {
   const perPool = new Map<number, number>();
   for (const id of lost.keys()) perPool.set(groupFactor(id), (perPool.get(groupFactor(id)) ?? 0) + 1);
   let bytes = 0, ofBytes = 0;
-  const volumes: string[] = [];
+  const volumes: { id: VolumeId; name: string }[] = [];
   for (const volume of map.volumes.values()) {
     const groupCount = map.pools.get(volume.factor)?.groupCount ?? 1;
     ofBytes += volume.sizeBytes;
     const share = perPool.get(volume.factor) ?? 0;
     if (share === 0 || !touches(volume, groupCount, lost)) continue;
     bytes += Math.round((volume.sizeBytes * share) / groupCount);
-    volumes.push(volume.name);
+    volumes.push({ id: volume.id, name: volume.name });
   }
-  return { groups: lost.size, cause: map.mode?.cause ?? "", bytes, ofBytes, volumes: volumes.sort(), bringBack: bringBack(map, [...lost.values()]), noWholeCopy };
+  return { bytes, ofBytes, volumes };
 }
 
-function touches(volume: { sizeBytes: number; factor: number; lineage: number }, groupCount: number, lost: ReadonlyMap<GroupId, unknown>): boolean {
+function touches(volume: { sizeBytes: number; factor: number; lineage: number }, groupCount: number, lost: { has(group: GroupId): boolean }): boolean {
   const extents = Math.ceil(volume.sizeBytes / EXTENT_BYTES);
   if (extents > EXTENTS_LOOKED_AT_MAX) return true;
   for (let extent = 0; extent < extents; extent += 1) if (lost.has(groupOf(volume.factor, groupCount, volume.lineage as never, extent as ExtentIndex))) return true;

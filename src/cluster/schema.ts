@@ -11,14 +11,18 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * drive/<drive>                    | that drive's storage process             | DriveRecord (re-registered with each instance)
  * up/drive/<drive>                 | that drive's storage process, leased     | Up
  * up/gateway/<instance>            | that iscsi role, leased                  | GatewayUp
+ * away/<instance>                  | that iscsi role, leased                  | Away: drives that it does not reach; it sends its hosts to others if it may
  * gateway/<instance>               | that iscsi role; removed when it is proved gone (R26) | GatewayRecord
  * fence/<id>                       | management, with the change that it fences (R26) | FenceRecord
  * obeyed/<fence>/<gateway>         | that iscsi role                          | its instance
+ * banned/<gateway>                 | management, for a silent portal without a lease (R26); removed by its successor | BanRecord
  * up/server/<name>                 | that server's supervisor, leased         | Up
  * observed/<drive>                 | that drive's storage process, leased     | Observed
+ * failed/<server>                  | that server's supervisor                 | FailedDrives: not started until they are released
+ * release/<drive>                  | management; removed by the server that obeys | ReleaseRecord: the administrator's word
  * death/<drive or gateway>         | the parent supervisor (R18)              | Death, the newest instance known dead
  * pool/<factor>                    | formation, management                    | PoolRecord: the pool is wanted
- * pg/<group>                       | monitor leader (creation, adoption R14); else its primary or a member proposing itself | GroupConfig
+ * pg/<group>                       | monitor leader (creation, adoption R14), management (R23); else its primary or a member proposing itself | GroupConfig
  * pg-plan/<group>                  | monitor leader                           | GroupPlan
  * volume/<volume>                  | management                               | VolumeRecord
  * volume-name/<name>               | management                               | the volume's id
@@ -30,6 +34,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * mapping/<host>/<lun>             | management                               | MappingRecord
  * recovery/<drive>                 | that drive's storage process             | RecoveryReport, while it does not obey this store (R14)
  * monitor/leader                   | monitor, leased                          | the server's name
+ * audit/<number>                   | management, the newest AUDIT_MAX         | AuditRecord: data given up (R23)
  * settings                         | management                               | ClusterSettings; no key: the defaults
  * mode                             | monitor leader                           | ClusterMode while the cluster is read-only; no key: reads and writes
  */
@@ -84,21 +89,39 @@ export type Up = v.InferOutput<typeof up>;
 export const gatewayUp = v.object({ instance, server: serverName, sinceMs: v.number() });
 export type GatewayUp = v.InferOutput<typeof gatewayUp>;
 
+/** A portal that does not reach these drives, though they serve: no other portal that leaves relies on it. */
+export const away = v.object({ instance, server: serverName, drives: v.array(driveId) });
+export type AwayRecord = v.InferOutput<typeof away>;
+
 /** R26: a portal that may serve hosts; not leased, since it serves without the store too. */
 export const gatewayRecord = v.object({
   instance,
   server: serverName,
   /** Its port is open: whoever had it before on that server has ended. */
   serving: v.boolean(),
+  /** Portals that had the port before it, found when it had it: they have ended. None until it serves. */
+  replaces: v.optional(v.array(instance)),
 });
 export type GatewayRecord = v.InferOutput<typeof gatewayRecord>;
+/** R26: a portal of which nothing is taken any more; it may still live, and begins anew under another instance then. */
+export const banRecord = v.object({ instance, server: serverName, atMs: v.number() });
+export type BanRecord = v.InferOutput<typeof banRecord>;
 export const fenceRecord = v.object({
   /** What the fence is for, to find it again: "unmap <volume> <host>", "delete <volume>". */
   what: v.string(),
   atMs: v.number(),
+  /** R23: sessions of hosts that see one of these volumes end. */
+  drop: v.optional(v.array(volumeId)),
 });
 export type FenceRecord = v.InferOutput<typeof fenceRecord>;
 
+/** Drives that failed under their process; `id` is "" of one that was never registered. */
+export const failedDrives = v.array(v.object({ id: v.string(), directory: v.string(), instance: count, atMs: v.number(), why: v.string() }));
+export type FailedDrives = v.InferOutput<typeof failedDrives>;
+/** `failedAtMs`: the failure that it speaks of, as in FailedDrives. */
+export const releaseRecord = v.object({ failedAtMs: v.number(), atMs: v.number() });
+/** How the reason of a death begins when the drive's medium failed: it does not come back by itself. */
+export const DRIVE_FAILED = "drive-failed";
 export const death = v.object({ instance, atMs: v.number(), reason: v.string() });
 export type Death = v.InferOutput<typeof death>;
 
@@ -109,10 +132,21 @@ export type Death = v.InferOutput<typeof death>;
 const waitReason = v.picklist(["no-whole-copy", "unreadable-copy", "hung-journal", "damaged-copy"]);
 export type WaitReason = v.InferOutput<typeof waitReason>;
 
+const entryId = v.object({ epoch: count, seq: count });
+const copyWord = v.object({ group: count, epoch: count, last: entryId, committed: entryId, completeThrough: entryId, incomplete: v.boolean(), damaged: v.boolean() });
+/** A replica on some drive, as that drive told of it. */
+export type CopyWord = v.InferOutput<typeof copyWord>;
+
 /** What a storage process sees of the groups whose primary it is, or must not become; a hint for health and progress, never for the rules. */
 export const observed = v.object({
   instance,
   usedBytes: count,
+  /** Content that lost a reconcile or a scrub, kept on the drive; `dropped` for want of room since the process started. */
+  parked: v.optional(v.object({ files: count, bytes: count, dropped: count })),
+  /** R21: volumes that the store does not know and of which extents lie here; kept, and served to nobody. */
+  unknownVolumes: v.optional(v.array(volumeId)),
+  /** R26: banned gateways of which this process takes nothing any more. */
+  bans: v.optional(v.array(instance)),
   /** The pass that is under way: its group, and extents looked at. */
   scrub: v.optional(v.object({ group: count, kind: v.picklist(["light", "deep"]), checkedExtents: count })),
   /** R25: blocks that this process, as primary, has found bad on the drives of its groups since it started. */
@@ -129,6 +163,8 @@ export const observed = v.object({
       remainingBytes: count,
     }),
   ),
+  /** R23: what this drive holds of groups that do not serve, whether the configuration names it or not. */
+  copies: v.optional(v.array(copyWord)),
 });
 export type Observed = v.InferOutput<typeof observed>;
 export type ObservedGroup = Observed["groups"][number];
@@ -136,9 +172,11 @@ export type ObservedGroup = Observed["groups"][number];
 export const clusterSettings = v.object({
   /** R24: whether a server that hears nobody else, nor the store, serves reads by an administrator's word only, or by itself after 30 s. */
   loneSurvivor: v.picklist(["confirm", "auto"]),
+  /** A1: reads wait for a round trip to all copies, for servers whose clocks can stop (paused virtual machines). */
+  strictReads: v.optional(v.boolean(), false),
 });
 export type ClusterSettings = v.InferOutput<typeof clusterSettings>;
-export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm" };
+export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm", strictReads: false };
 
 /** The whole cluster refuses writes, since groups have no serving member; it ends when the leader deletes the key. */
 export const clusterMode = v.object({
@@ -154,6 +192,21 @@ export type ClusterMode = v.InferOutput<typeof clusterMode>;
 export const poolRecord = v.object({ factor: v.picklist([1, 2]), groupCount: v.pipe(count, v.minValue(1), v.maxValue(65536)) });
 export type PoolRecord = v.InferOutput<typeof poolRecord>;
 
+/** R23: that an administrator has given up what only lost drives held of a group. Kept in every later configuration. */
+const acceptedLoss = v.object({
+  /** Of the configuration that it began with: a replica that has not obeyed that epoch holds another history, and counts for nothing. */
+  epoch,
+  atMs: v.number(),
+  /** Members that were named as lost, with the newest run of each that was known. */
+  drives: v.array(v.object({ drive: driveId, instance })),
+  /**
+   * No copy was left: of volumes up to this id, blocks that nobody has written or released since are not known and answer medium
+   * error. null: a copy was left.
+   */
+  unknownThrough: v.nullable(volumeId),
+});
+export type AcceptedLoss = v.InferOutput<typeof acceptedLoss>;
+
 /** protocol: Config. Every change raises `epoch` by 1 and carries a fresh `nonce`. */
 export const groupConfig = v.object({
   incarnation: count,
@@ -164,6 +217,7 @@ export const groupConfig = v.object({
   members: v.pipe(v.array(driveId), v.minLength(1)),
   learners: v.array(driveId),
   nonce: count,
+  loss: v.optional(acceptedLoss),
 });
 export type GroupConfig = v.InferOutput<typeof groupConfig>;
 
@@ -222,6 +276,11 @@ export type Tombstone = v.InferOutput<typeof tombstone>;
 export const scrubRecord = v.object({ lightAtMs: count, deepAtMs: count });
 export type ScrubRecord = v.InferOutput<typeof scrubRecord>;
 
+/** More than any administrator accepts losses; the oldest goes when a newer one comes. */
+export const AUDIT_MAX = 100;
+export const auditRecord = v.object({ number: count, atMs: v.number(), /** The client's address, as its server saw it. */ from: v.string(), what: v.string() });
+export type AuditRecord = v.InferOutput<typeof auditRecord>;
+
 export const hostRecord = v.object({
   name: v.string(),
   iqns: v.array(v.string()),
@@ -266,10 +325,15 @@ export const keys = {
   host: (name: string) => `host/${name}`,
   iqn: (iqn: string) => `iqn/${iqn}`,
   mapping: (host: string, lun: number) => `mapping/${host}/${lun}`,
+  away: (id: number) => `away/${id}`,
   gateway: (id: number) => `gateway/${id}`,
+  banned: (gateway: number) => `banned/${gateway}`,
+  failed: (server: string) => `failed/${server}`,
+  release: (id: DriveId) => `release/${id}`,
   fence: (id: number) => `fence/${id}`,
   obeyed: (fence: number, gateway: number) => `obeyed/${fence}/${gateway}`,
   recovery: (id: DriveId) => `recovery/${id}`,
+  audit: (number: number) => `audit/${number}`,
   leader: "monitor/leader",
   mode: "mode",
   settings: "settings",

@@ -105,10 +105,15 @@ export class IscsiTarget {
     this.#timer = null;
   }
 
-  /** Closes every connection, and lets nobody log in for `ms`. */
+  /** Closes every connection, and lets nobody log in for `ms`, or for longer if that was said before. */
   suspend(ms: number, reason: string): void {
-    this.#suspendedUntilMs = this.#platform.clock.nowMs() + ms;
+    this.#suspendedUntilMs = Math.max(this.#suspendedUntilMs, this.#platform.clock.nowMs() + ms);
     for (const connection of [...this.#connections]) connection.close(reason);
+  }
+
+  /** Ends the sessions of these hosts; they may log in again at once. */
+  dropHosts(names: ReadonlySet<string>, reason: string): void {
+    for (const { session, connection } of [...this.#sessions.values()]) if (session.login.host && names.has(session.login.host.name)) connection.close(reason);
   }
 
   sessions(): SessionInfo[] {

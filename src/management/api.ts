@@ -78,6 +78,35 @@ export interface CapacityAnswer {
   readonly usedBytes: number;
 }
 
+export interface DrivesAnswer {
+  readonly drives: readonly DriveDetailAnswer[];
+  readonly source: Source;
+}
+export interface DriveDetailAnswer {
+  /** Of a drive that failed before it was ever registered: its directory. */
+  readonly id: string;
+  readonly server: string;
+  /** failed: not started until it is released; not-obeying: it doubts the cluster store and serves nothing. */
+  readonly state: "up" | "down" | "failed" | "not-obeying";
+  readonly capacityBytes: number;
+  /** null when the drive has not said. */
+  readonly usedBytes: number | null;
+  /** Its newest run. */
+  readonly instance: number;
+  readonly failed: { readonly atMs: number; readonly why: string } | null;
+  /** Of one that does not obey the store: its proof. */
+  readonly why: string | null;
+  /** Content that lost against another copy, kept for an administrator to look at. */
+  readonly parked: { readonly files: number; readonly bytes: number; readonly dropped: number } | null;
+  readonly alerts: readonly string[];
+}
+export interface DriveReleaseAnswer {
+  readonly id: string;
+  readonly server: string;
+  /** Else it is started when its server is. */
+  readonly serverIsUp: boolean;
+}
+
 export interface VolumeCreateBody {
   readonly name: string;
   readonly sizeBytes: number;
@@ -161,9 +190,41 @@ export interface LoneAnswer {
   /** Servers that were not named: data that they share is not read without them. */
   readonly others: readonly string[];
 }
-/** GET and POST /settings. */
+/** POST /accept-loss (R23): what only these drives have is given up. Without `confirm` nothing is changed. */
+export interface AcceptLossBody {
+  readonly drives: readonly string[];
+  /** All drives of these servers. */
+  readonly servers: readonly string[];
+  /** No drive need be named: groups all of whose copies answer and none is known to be whole. */
+  readonly damaged?: boolean;
+  /** The cluster's name. */
+  readonly confirm?: string;
+  /** Servers that are off for certain, though nothing proves it. */
+  readonly confirmDown?: readonly string[];
+}
+export interface AcceptLossAnswer {
+  /** False: only told what would be done. */
+  readonly done: boolean;
+  readonly drives: readonly string[];
+  /** Servers of named drives of which nothing proves that they are down. */
+  readonly unproved: readonly string[];
+  readonly groups: readonly { readonly group: string; /** null: no copy is left. */ readonly copy: { readonly drive: string; readonly server: string } | null; readonly lacks: string }[];
+  /** Groups that do not serve and stay as they are. */
+  readonly left: readonly { readonly group: string; readonly why: string }[];
+  readonly volumes: readonly string[];
+  /** Provisioned size of what lies in the groups. */
+  readonly bytes: number;
+  /** Servers whose portals have not confirmed that the sessions of these volumes have ended. */
+  readonly portalsSilent: readonly string[];
+}
+/** GET /audit: newest first. */
+export interface AuditAnswer {
+  readonly records: readonly { readonly number: number; readonly atMs: number; readonly from: string; readonly what: string }[];
+}
+/** GET and POST /settings; what a POST does not name stays as it is. */
 export interface SettingsAnswer {
   readonly loneSurvivor: "confirm" | "auto";
+  readonly strictReads: boolean;
 }
 export type ProblemCode =
   | "bad-request"

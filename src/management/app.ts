@@ -3,6 +3,8 @@ import type { Log, Platform } from "../platform/platform.ts";
 import { type ClusterStore, StoreUnavailable } from "../platform/store.ts";
 import { tokenCheck } from "./auth.ts";
 import { Problem, problemResponse } from "./problem.ts";
+import { addAcceptLossRoutes } from "./routes/accept-loss.ts";
+import { addDriveRoutes } from "./routes/drives.ts";
 import { addHostRoutes } from "./routes/hosts.ts";
 import { addLoneRoutes, type LoneServer } from "./routes/lone.ts";
 import { addMappingRoutes } from "./routes/mappings.ts";
@@ -53,7 +55,9 @@ export function createApp(context: ApiContext): ApiApp {
   addHostRoutes(app, context);
   addMappingRoutes(app, context);
   addLoneRoutes(app, context);
+  addAcceptLossRoutes(app, context);
   addScrubRoutes(app, context);
+  addDriveRoutes(app, context);
 
   app.notFound((request) => problemResponse("not-found", `There is no ${request.req.method} ${request.req.path.slice(0, 128)}.`));
   app.onError((error, request) => answerError(log, error, request.req.method, request.req.path));

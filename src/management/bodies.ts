@@ -51,7 +51,19 @@ const SERVERS_MAX = 128;
 export const loneBody = v.strictObject({
   servers: v.pipe(v.array(name("server")), v.minLength(1, "Name the servers that are lost."), v.maxLength(SERVERS_MAX, `At most ${SERVERS_MAX} servers.`)),
 });
-export const settingsBody = v.strictObject({ loneSurvivor: v.picklist(["confirm", "auto"], "loneSurvivor is confirm or auto.") });
+/** More drives than any server has, times its servers. */
+const DRIVES_MAX = 1024;
+export const acceptLossBody = v.strictObject({
+  drives: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/, "A drive's id has 16 hexadecimal digits."))), v.maxLength(DRIVES_MAX, `At most ${DRIVES_MAX} drives.`)), []),
+  servers: v.optional(v.pipe(v.array(name("server")), v.maxLength(SERVERS_MAX, `At most ${SERVERS_MAX} servers.`)), []),
+  damaged: v.optional(v.boolean("damaged is true or false."), false),
+  confirm: v.optional(v.string("confirm is the cluster's name.")),
+  confirmDown: v.optional(v.array(name("server")), []),
+});
+export const settingsBody = v.strictObject({
+  loneSurvivor: v.optional(v.picklist(["confirm", "auto"], "loneSurvivor is confirm or auto.")),
+  strictReads: v.optional(v.boolean("strictReads is true or false.")),
+});
 
 export const hostCreateBody = v.strictObject({
   name: name("host"),

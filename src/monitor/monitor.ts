@@ -3,7 +3,7 @@ import { assert } from "../base/assert.ts";
 import { awayText } from "../cluster/health-sentence.ts";
 import { gatherFacts } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
-import { keys } from "../cluster/schema.ts";
+import { DRIVE_FAILED, keys } from "../cluster/schema.ts";
 import type { GroupConfig, GroupPlan, PoolRecord } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Transaction, Watch } from "../platform/store.ts";
@@ -25,8 +25,6 @@ const DEBOUNCE_MS = 100;
 const WISHES_PER_TRANSACTION = 63;
 /** Changes worth an early look. Others, such as what drives observe of themselves all the time, wait for the next tick. */
 const PROMPT_KEYS = /^(cluster$|recovery\/|server\/|drive\/|up\/|death\/|pool\/|pg-plan\/)/;
-/** What a supervisor records as the reason of a death that is a drive's own failure. */
-const DRIVE_FAILED = "drive-failed";
 
 /** One server's monitor: watches the cluster, and while it leads creates wanted pools and writes wishes. */
 export class Monitor {
@@ -221,10 +219,14 @@ export class Monitor {
   #planInput(): PlanInput {
     const { map } = this;
     const drives = new Map<DriveId, PlanDrive>();
+    const listed = new Set([...map.failedDrives.values()].flat().map(({ id }) => id));
+    const lostInstances = new Map([...map.groups.values()].flatMap(({ config }) => config.loss?.drives.map(({ drive, instance }) => [drive, instance] as const) ?? []));
     for (const [id, { server, capacityBytes, instance }] of map.drives) {
       const { up, sinceMs } = this.#liveness.drives.get(id) ?? { up: false, sinceMs: Infinity };
       const death = map.deaths.get(id);
-      const failed = !up && death?.instance === instance && death.reason.startsWith(DRIVE_FAILED);
+      // R23: an administrator has said so of this very run of it.
+      const lost = !up && lostInstances.get(id) === instance;
+      const failed = lost || (!up && (listed.has(id) || (death?.instance === instance && death.reason.startsWith(DRIVE_FAILED))));
       drives.set(id, { id, server, capacityBytes, up, sinceMs, failed });
     }
     return {

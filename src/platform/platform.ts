@@ -14,7 +14,7 @@ export interface Platform {
 }
 
 /** Environments that cannot be survived; the supervisor reads the exit code (see `FATAL_EXIT_CODES`). */
-export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch" | "store-restored" | "drive-refused";
+export type FatalReason = "drive-failed" | "drive-locked" | "bug" | "configuration" | "port-taken" | "store-mismatch" | "store-restored" | "drive-refused" | "portal-banned";
 
 export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   bug: 70,
@@ -25,6 +25,7 @@ export const FATAL_EXIT_CODES: Record<FatalReason, number> = {
   "store-mismatch": 75,
   "store-restored": 76,
   "drive-refused": 77,
+  "portal-banned": 78,
 };
 
 export interface Clock {

@@ -14,14 +14,16 @@ import type { ServerConfig } from "./config.ts";
  *     failed-drives.json                drives not to be started again until an administrator releases them; the supervisor's
  */
 const instanceFile = v.object({ id: v.string(), instance: v.pipe(v.number(), v.safeInteger(), v.minValue(1)) });
-const failureFile = v.object({ directory: v.string() });
-const failedDrive = v.object({ directory: v.string(), id: v.string(), instance: v.number(), atMs: v.number() });
+const failureFile = v.object({ directory: v.string(), why: v.string() });
+const failedDrive = v.object({ directory: v.string(), id: v.string(), instance: v.number(), atMs: v.number(), why: v.string() });
 export type Announced = v.InferOutput<typeof instanceFile>;
 export type FailedDrive = v.InferOutput<typeof failedDrive>;
 export interface LastWords {
   readonly instances: readonly Announced[];
   /** Directory of the drive that failed, when the process said which. */
   readonly failedDirectory: string | null;
+  /** What it said of it; "" when it said nothing. */
+  readonly failedWhy: string;
 }
 
 /**
@@ -40,7 +42,7 @@ export function platformOfDrive(platform: Platform, config: ServerConfig, driveI
     ...platform,
     fatal(reason: FatalReason, detail: string): never {
       try {
-        if (reason === "drive-failed") writeWhole(join(announcedDirectory(config.directory), `${process.pid}-failed.json`), { directory });
+        if (reason === "drive-failed") writeWhole(join(announcedDirectory(config.directory), `${process.pid}-failed.json`), { directory, why: detail });
       } catch (error) {
         platform.log.error("The supervisor could not be told which drive failed", { directory, error });
       }
@@ -60,15 +62,16 @@ export function takeLastWords(directory: string, pid: number): LastWords {
   const folder = announcedDirectory(directory);
   const instances: Announced[] = [];
   let failedDirectory: string | null = null;
+  let failedWhy = "";
   for (const name of readdirSync(folder)) {
     if (!name.startsWith(`${pid}-`) || !name.endsWith(".json")) continue;
     const path = join(folder, name);
     const content: unknown = JSON.parse(readFileSync(path, "utf8"));
-    if (name === `${pid}-failed.json`) failedDirectory = v.parse(failureFile, content).directory;
+    if (name === `${pid}-failed.json`) ({ directory: failedDirectory, why: failedWhy } = v.parse(failureFile, content));
     else instances.push(v.parse(instanceFile, content));
     rmSync(path);
   }
-  return { instances, failedDirectory };
+  return { instances, failedDirectory, failedWhy };
 }
 
 /** Drives that failed and were not released yet. Throws when the record cannot be read: then no drive may be started blindly. */
@@ -91,6 +94,11 @@ export function failedDrives(directory: string): FailedDrive[] {
 export function recordFailedDrive(directory: string, failed: FailedDrive): void {
   const others = failedDrives(directory).filter((known) => known.directory !== failed.directory);
   writeWhole(failedDrivesFile(directory), [...others, failed]);
+}
+
+/** An administrator's word: from now on it may be started again. */
+export function releaseFailedDrive(directory: string, drive: string): void {
+  writeWhole(failedDrivesFile(directory), failedDrives(directory).filter((known) => known.directory !== drive));
 }
 
 /** Indexes in `config.drives` that may be started. */

@@ -1,4 +1,4 @@
-import type { Instance } from "../base/ids.ts";
+import type { Instance, VolumeId } from "../base/ids.ts";
 import type { ClusterMap } from "../cluster/map.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Clock } from "../platform/platform.ts";
@@ -14,23 +14,27 @@ export class FenceObeyer {
   readonly #instance: Instance;
   /** Resolves when every command that is here at the call has ended. */
   readonly #settled: () => Promise<void>;
+  /** R23: ends the sessions of hosts that see one of these volumes. */
+  readonly #drop: (volumes: readonly VolumeId[]) => void;
   readonly #answered = new Set<number>();
   #closed = false;
 
-  constructor(world: { store: ClusterStore; clock: Clock; map: ClusterMap }, instance: Instance, settled: () => Promise<void>) {
+  constructor(world: { store: ClusterStore; clock: Clock; map: ClusterMap }, instance: Instance, settled: () => Promise<void>, drop: (volumes: readonly VolumeId[]) => void = () => {}) {
     this.#store = world.store;
     this.#clock = world.clock;
     this.#map = world.map;
     this.#instance = instance;
     this.#settled = settled;
+    this.#drop = drop;
   }
 
   /** To be called when everything else has taken in the map's change: from then on no new command goes by the state before. */
   changed(): void {
     for (const id of this.#answered) if (!this.#map.fences.has(id)) this.#answered.delete(id);
-    for (const id of this.#map.fences.keys()) {
+    for (const [id, { drop }] of this.#map.fences) {
       if (this.#answered.has(id)) continue;
       this.#answered.add(id);
+      if (drop) this.#drop(drop);
       void this.#settled().then(() => this.#say(id));
     }
   }

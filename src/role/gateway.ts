@@ -8,6 +8,8 @@ import { Gateway } from "../volume/gateway.ts";
 import { TcpDialer, type Dialer } from "../wire/dialer.ts";
 import type { Peer } from "../wire/messages.ts";
 import { MapAccess } from "./access.ts";
+import { Away } from "./away.ts";
+import { forgetPredecessors, predecessors } from "./bans.ts";
 import { FenceObeyer } from "./fences.ts";
 import { announceInstance } from "./announce.ts";
 import type { RoleContext, RunningRole, RunRole } from "./role.ts";
@@ -45,8 +47,13 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
   const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map));
   const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
-  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled());
+  const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled().then(() => gateway.leftBehind.settled()), (volumes) => {
+    const hosts = [...map.mappings.values()].filter(({ volume }) => volumes.includes(volume)).map(({ host }) => host);
+    target.dropHosts(new Set(hosts), "R23: data of a volume that this host sees was given up");
+  });
   const watch = await watchMap(context, map, (changed) => {
+    // R26: no drive listens to this instance any more, and what it knew of its hosts' rights may be out of date.
+    if (map.bans.has(instance)) platform.fatal("portal-banned", "this portal was silent when all portals had to answer, and was shut out; it begins anew");
     gateway.mapChanged(changed);
     access.mapChanged(changed);
     // Last: by now sessions have taken in what came with a fence.
@@ -62,21 +69,26 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
     platform.fatal("port-taken", error instanceof Error ? error.message : String(error));
   }
   await registration.serving();
+  const away = new Away({ clock: platform.clock, log: platform.log, store, map, reach: gateway.reach, door: target, instance, server: config.name as ServerName });
+  const forgetting = forgetPredecessors(store, platform.clock, config.name, instance);
   const silence = new StoreSilence(platform, store, (silent) => {
     const local = [...map.drives.values()].filter(({ server }) => server === config.name);
     gateway.setAlone(silent ? new Set(local.map(({ id }) => id)) : null);
     const heldMs = platform.clock.nowMs() - (gateway.heldSinceMs() ?? Infinity);
     // R13, R24: it is not for a portal that is cut off to say that data is gone; hosts find out by another path.
     if (silent && heldMs > HELD_MS_MAX) target.suspend(SUSPENDED_MS, "the cluster store is silent and commands wait");
+    away.look(silent);
   });
   return {
     async stop(): Promise<void> {
       silence.close();
+      await away.close();
+      forgetting.cancel();
       await target.stop();
       gateway.close();
       fences.close();
       watch.close();
-      await registration.close();
+      await registration.close(gateway.leftBehind.any);
     },
   };
 }
@@ -136,6 +148,7 @@ class GatewayRegistration {
   readonly #up: GatewayUp;
   #lease: StoreLease | null = null;
   #serving = false;
+  #replaces: Instance[] = [];
   #closed = false;
 
   constructor(context: RoleContext, instance: Instance) {
@@ -154,12 +167,14 @@ class GatewayRegistration {
     }
   }
 
-  async close(): Promise<void> {
+  /** `left`: something of this portal may still be taken; then its record stays for its successor, or a ban. */
+  async close(left: boolean): Promise<void> {
     this.#closed = true;
     const lease = this.#lease;
     this.#lease = null;
     await lease?.revoke().catch(() => undefined);
     // R26: everything that this portal had under way has ended.
+    if (left) return;
     await this.#context.store.transact({ compares: [], deletes: [keys.gateway(this.#up.instance)] });
   }
 
@@ -167,12 +182,17 @@ class GatewayRegistration {
   async serving(): Promise<void> {
     this.#serving = true;
     const { store, platform } = this.#context;
-    const { outcome } = await store.transact({ compares: [], puts: [this.#record()] });
-    if (outcome !== "success") platform.clock.timer(RETRY_MS_MAX, () => this.#closed || void this.serving());
+    const before = await predecessors(store, this.#up.server, this.#up.instance).catch(() => null);
+    if (before !== null) {
+      this.#replaces = before.map(({ instance }) => instance);
+      const { outcome } = await store.transact({ compares: [{ key: keys.banned(this.#up.instance), revision: 0 }], puts: [this.#record()] });
+      if (outcome === "success") return;
+    }
+    platform.clock.timer(RETRY_MS_MAX, () => this.#closed || void this.serving());
   }
 
   #record(): { key: string; value: string } {
-    const record: GatewayRecord = { instance: this.#up.instance, server: this.#up.server, serving: this.#serving };
+    const record: GatewayRecord = { instance: this.#up.instance, server: this.#up.server, serving: this.#serving, replaces: this.#replaces };
     return { key: keys.gateway(record.instance), value: JSON.stringify(record) };
   }
 
@@ -186,7 +206,8 @@ class GatewayRegistration {
       return false;
     }
     const put = { key: keys.upGateway(this.#up.instance), value: JSON.stringify(this.#up), lease };
-    const { outcome } = await store.transact({ compares: [], puts: [put, this.#record()] });
+    // R26: one that is banned does not come back; its watch will tell it.
+    const { outcome } = await store.transact({ compares: [{ key: keys.banned(this.#up.instance), revision: 0 }], puts: [put, this.#record()] });
     if (outcome !== "success" || this.#closed) {
       await lease.revoke().catch(() => undefined);
       return false;

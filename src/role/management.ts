@@ -1,19 +1,22 @@
 import { createApp } from "../management/app.ts";
 import { ClusterView } from "../management/view.ts";
 import { serveHttp, type HttpServer } from "../platform/http.ts";
+import { askPort } from "../platform/port-probe.ts";
 import type { Files, Platform } from "../platform/platform.ts";
 import { giveWord, withdrawWord, WordWatch, type LoneWord } from "./lone.ts";
 import type { RunRole } from "./role.ts";
 
 /** A shorter token could be guessed; formation makes one of 32 random bytes. */
 const TOKEN_CHARACTERS_MIN = 16;
+/** A machine that is on answers within milliseconds. */
+const ASK_PORT_MS = 1000;
 const TOKEN_FILE_BYTES_MAX = 4096;
 
 /** The management role: the API of one server. It serves at once, and tells what it knows as the cluster's state comes in. */
 export const runManagement: RunRole = async ({ platform, store, config }) => {
   const token = await readToken(platform, config.tokenFile);
   const view = new ClusterView(platform, store);
-  const lone = { server: config.name, give: (word: LoneWord) => giveWord(config.directory, word) };
+  const lone = { server: config.name, askPort: (address: string, port: number) => askPort(platform.clock, address, port, ASK_PORT_MS), give: (word: LoneWord) => giveWord(config.directory, word) };
   const app = createApp({ platform, store, view, token, lone });
   const watch = new WordWatch(config.directory, platform.clock, (word) => {
     view.lost = word?.servers ?? [];

@@ -14,7 +14,7 @@ export async function runShared(context: RoleContext): Promise<RunningRole> {
   const drives: RunningStorage[] = await Promise.all(
     startableDrives(context.config).map(async (index) => {
       const storage = await startStorage(context, index, dialer);
-      local.set(storage.peer.id as DriveId, { instance: storage.peer.instance, accept: (channel) => storage.node.accept(channel) });
+      local.set(storage.peer.id as DriveId, { instance: storage.peer.instance, refuse: (hello) => storage.node.refuse(hello), accept: (channel) => storage.node.accept(channel) });
       return storage;
     }),
   );

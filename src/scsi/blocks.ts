@@ -103,10 +103,10 @@ export function compareAndWrite(request: Request): Answer {
   const refusal = refuseProtection(cdb) ?? (unit.readOnly ? check(WRITE_PROTECTED) : refuseRange(request, lba, count, Infinity));
   if (refusal !== null) return refusal;
   if (count > COMPARE_LBAS_MAX) return invalidField(13);
-  if (count === 0) return DONE;
   const bytes = count * SECTOR_BYTES;
-  // Half of it would be something else than the host asked for: nothing is done.
+  // Half of it would be something else than the host asked for: nothing is done. 256 blocks look like none, but for their data.
   if (dataOut.length !== 2 * bytes) return invalidField(13);
+  if (count === 0) return DONE;
   return unit.volume.compareAndWrite(lba, dataOut.subarray(0, bytes), dataOut.subarray(bytes), request.arrival).then((outcome) => {
     if (!outcome.ok) return volumeFailure(outcome.error, true);
     return outcome.value === null ? taken(2 * bytes) : check(MISCOMPARE, outcome.value);

@@ -1,4 +1,5 @@
 import type { Epoch, GroupId, Instance } from "../base/ids.ts";
+import type { ClusterMap } from "../cluster/map.ts";
 import type { Clock } from "../platform/platform.ts";
 import type { Channel } from "../wire/messages.ts";
 import type { ReplicaImage } from "./drive/image.ts";
@@ -6,13 +7,41 @@ import type { ReplicaImage } from "./drive/image.ts";
 /** R16: answers to a gateway's operations are kept this long after it was last seen alive; it gives up on commands earlier. */
 const REMEMBERED_MS = 60_000;
 
-/** What a drive's process knows of the gateways that ask it: who was heard when (R16), and that they are told its clock (R15). */
+/**
+ * What a drive's process knows of the gateways that ask it: who was heard when (R16), that they are told its clock (R15), and
+ * who is shut out (R15, R26).
+ */
 export class Gateways {
   readonly #clock: Clock;
+  readonly #map: ClusterMap;
   readonly #seenMs = new Map<Instance, number>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, map: ClusterMap) {
     this.#clock = clock;
+    this.#map = map;
+  }
+
+  /** Why this gateway is not listened to; null = it is. */
+  refuse(instance: Instance): string | null {
+    if (this.banned(instance)) return "this gateway was banned: its server did not answer when all portals had to";
+    return this.#map.deaths.has(String(instance)) ? "this gateway was published dead" : null;
+  }
+  /** R26: nothing of it is assigned any more, whatever has come already. */
+  banned(instance: Instance): boolean {
+    return this.#map.bans.has(instance);
+  }
+  /** R26, for `observed`: said only after what the map shows was acted on, which is in the turn in which it changed. */
+  get bans(): Instance[] {
+    return [...this.#map.bans.keys()] as Instance[];
+  }
+  /** To be called with everything that changed in the map. */
+  shutOut(key: string, channels: Iterable<Channel>): void {
+    const [kind, id] = key.split("/");
+    if (kind !== "death" && kind !== "banned") return;
+    for (const channel of channels) {
+      const reason = channel.peer.kind === "gateway" && channel.peer.id === id ? this.refuse(channel.peer.instance) : null;
+      if (reason !== null) channel.close(reason);
+    }
   }
 
   /** It has asked something, here or of another primary that replicates to here. */

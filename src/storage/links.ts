@@ -5,10 +5,10 @@ import type { Channel, Message } from "../wire/messages.ts";
 
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 500;
-/** Sent beacons whose confirmation may still come; older ones would grant no lease any more. */
-const BEACONS_REMEMBERED = 8;
-/** At one every 500 ms, and some more after fences. */
-const BEACONS_UNANSWERED_MAX = 12;
+/** Sent beacons whose confirmation may still come: half a second of strict reads' beacons, one each millisecond; the others' are few. */
+const BEACONS_REMEMBERED = 512;
+/** Far longer than a member is waited for (R4). */
+const UNANSWERED_MS_MAX = 6000;
 
 export interface LinkEvents {
   /** Where the drive is now; null while it is not registered. */
@@ -24,7 +24,8 @@ interface Link {
   retryMs: number;
   retry: Timer | null;
   readonly beacons: Map<number, number>;
-  unanswered: number;
+  /** When the oldest beacon was sent since the last confirmation; null = none was. */
+  unansweredSinceMs: number | null;
 }
 
 /** The channels that this drive dials to the others that it is primary over, one a drive. */
@@ -46,7 +47,7 @@ export class Links {
   /** The channel if it is up; else dials. */
   to(drive: DriveId): Channel | null {
     let link = this.#links.get(drive);
-    if (!link) this.#links.set(drive, (link = { channel: null, dialing: false, retryMs: RETRY_FIRST_MS, retry: null, beacons: new Map(), unanswered: 0 }));
+    if (!link) this.#links.set(drive, (link = { channel: null, dialing: false, retryMs: RETRY_FIRST_MS, retry: null, beacons: new Map(), unansweredSinceMs: null }));
     if (!link.channel && !link.retry) this.#dial(drive, link);
     return link.channel;
   }
@@ -61,18 +62,18 @@ export class Links {
   }
 
   beaconSent(drive: DriveId, number: number, sentMs: number): void {
-    const beacons = this.#links.get(drive)?.beacons;
-    if (!beacons) return;
-    beacons.set(number, sentMs);
-    // A peer that lost its power sends no reset; without this its channel would stay until TCP gives up.
     const link = this.#links.get(drive);
-    if (link && (link.unanswered += 1) > BEACONS_UNANSWERED_MAX) link.channel?.close("it answers no beacons");
-    for (const old of beacons.keys()) if (beacons.size > BEACONS_REMEMBERED) beacons.delete(old);
+    if (!link) return;
+    link.beacons.set(number, sentMs);
+    link.unansweredSinceMs ??= sentMs;
+    // A peer that lost its power sends no reset; without this its channel would stay until TCP gives up.
+    if (sentMs - link.unansweredSinceMs > UNANSWERED_MS_MAX) link.channel?.close("it answers no beacons");
+    if (link.beacons.size > BEACONS_REMEMBERED) link.beacons.delete(link.beacons.keys().next().value as number);
   }
   /** R3a: when the beacon was sent on the channel that is up now; undefined for any other. */
   beaconSentMs(drive: DriveId, number: number): number | undefined {
     const link = this.#links.get(drive);
-    if (link) link.unanswered = 0;
+    if (link) link.unansweredSinceMs = null;
     return link?.beacons.get(number);
   }
 
@@ -103,7 +104,7 @@ export class Links {
           if (link.channel !== channel) return;
           link.channel = null;
           link.beacons.clear();
-          link.unanswered = 0;
+          link.unansweredSinceMs = null;
           this.#log.info("a channel to another drive closed", { drive, reason });
           this.#events.down(drive, channel);
         },

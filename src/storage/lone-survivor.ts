@@ -75,7 +75,9 @@ export class LoneSurvivor {
         if (this.#options.connected(peer.drive)) continue;
         lacking = true;
         void this.#ask(peer.drive, now);
-        if (group.state === "serving" && this.#taken(peer.drive)) group.memberTakenForLost(peer.drive);
+        if (group.state !== "serving" || !this.#taken(peer.drive)) continue;
+        term.takenForLost(peer.drive);
+        group.serving?.leasesRenewed();
       }
     }
     if (lacking && now - this.#storeAskedMs >= STORE_EVERY_MS) void this.#askStore(now);
@@ -101,7 +103,11 @@ export class LoneSurvivor {
     this.#askedMs.set(drive, now);
     const answer = await this.#options.askPort(drive, target);
     this.#asking.delete(drive);
-    for (const group of this.#options.groups()) group.portAsked(drive, answer === "refused", now);
+    for (const { term, state, serving } of this.#options.groups()) {
+      if (answer === "refused") term?.portRefused(drive, now, state === "serving");
+      else term?.portUnproved(drive);
+      serving?.leasesRenewed();
+    }
   }
 
   async #askStore(now: number): Promise<void> {

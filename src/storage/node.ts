@@ -7,19 +7,19 @@ import type { ClusterStore, Watch } from "../platform/store.ts";
 import type { Dialer } from "../wire/dialer.ts";
 import type { ExtentKey } from "../wire/entry.ts";
 import type { Hello } from "../wire/hello.ts";
-import { compareExtents, type Beacon, type BeaconOk, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
+import { compareExtents, type Channel, type ChannelEvents, type Message } from "../wire/messages.ts";
+import { Beacons } from "./beacons.ts";
 import { readConfig, writeConfig } from "./configs.ts";
 import type { Drive } from "./drive/drive.ts";
 import { Damage } from "./group/damage.ts";
 import { Group } from "./group/group.ts";
 import { Acknowledgements } from "./group/late.ts";
 import type { GroupHost } from "./group/host.ts";
-import { BEACON_MS, LEASE_MS, REPLICATE_TIMEOUT_MS } from "./group/times.ts";
 import { Gateways } from "./gateways.ts";
 import { Links } from "./links.ts";
 import { Space } from "./space.ts";
 import { LoneSurvivor, type AskPort, type ReadWord } from "./lone-survivor.ts";
-import { observeGroups } from "./observe.ts";
+import { Observer } from "./observe.ts";
 import { Registration } from "./registration.ts";
 import { Scrubber } from "./scrubber.ts";
 import { Standing } from "./standing.ts";
@@ -54,10 +54,12 @@ export class StorageNode {
   readonly #options: NodeOptions;
   readonly #groups = new Map<GroupId, Group>();
   readonly #links: Links;
+  readonly #beacons: Beacons;
   readonly #accepted = new Set<Channel>();
   readonly #gateways: Gateways;
   readonly #refused = new Map<DriveId, Instance>();
   readonly #registration: Registration;
+  readonly #observer: Observer;
   readonly #host: GroupHost;
   readonly #space: Space;
   readonly scrubber: Scrubber;
@@ -69,15 +71,13 @@ export class StorageNode {
   readonly #timers: Timer[] = [];
   #watch: Watch | null = null;
   #tag = 0;
-  #beaconNumber = 0;
-  #beaconSoon = false;
   #lastHandOverMs = -Infinity;
   #closed = false;
 
   constructor(options: NodeOptions) {
     this.#options = options;
     const { platform, store, drive } = options;
-    this.#gateways = new Gateways(platform.clock);
+    this.#gateways = new Gateways(platform.clock, options.map);
     this.#links = new Links(options.dialer, platform.clock, platform.log, {
       address: (id) => this.#address(id),
       up: (id) => this.#eachGroup((group) => group.channelUp(id)),
@@ -87,17 +87,13 @@ export class StorageNode {
       },
       message: (id, channel, message) => this.#answer(id, channel, message),
     });
-    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => ({
-      instance: drive.instance,
-      usedBytes: drive.space().usedBytes,
-      groups: observeGroups(drive, options.map, this.#groups),
-      damage: [...this.damage.counts],
-      ...(this.scrubber.running && { scrub: this.scrubber.running }),
-    }), (why) => this.#refusedHere(why));
+    this.#registration = new Registration(store, platform.clock, platform.log, options.record, () => this.#observer.now(), (why) => this.#refusedHere(why), (place) => this.#answersAt(place));
     this.#space = new Space(options.drive);
     this.scrubber = new Scrubber({ map: options.map, store, clock: platform.clock, log: platform.log, groups: () => this.#groups.values(), changed: () => this.#registration.changed() });
     this.damage = new Damage(platform.clock, platform.log, () => this.#registration.changed());
+    this.#observer = new Observer({ drive, map: options.map, clock: platform.clock, groups: this.#groups, gateways: this.#gateways, damage: this.damage, scrubber: this.scrubber });
     this.#lone = new LoneSurvivor({ driveId: options.drive.id, clock: platform.clock, store, map: options.map, askPort: options.askPort, word: options.word, groups: () => this.#groups.values(), connected: (id) => this.#links.isUp(id) });
+    this.#beacons = new Beacons({ drive, clock: platform.clock, links: this.#links, space: this.#space, groups: this.#groups, heard: (id) => this.#lone.heard(id) });
     this.#host = this.#makeHost();
     this.#standing = new Standing(
       { drive, map: options.map, store, clock: platform.clock, log: platform.log, server: options.record.server },
@@ -130,7 +126,7 @@ export class StorageNode {
       this.#eachGroup((group) => group.tick());
       this.#lone.tick();
     });
-    every(BEACON_MS, () => this.#sendBeacons());
+    this.#beacons.start();
     every(CLOCK_EVERY_MS, () => this.#gateways.tellClock(this.#accepted));
     every(OBSERVE_EVERY_MS, () => this.#registration.changed());
     every(SCRUB_LOOK_EVERY_MS, () => this.scrubber.tick());
@@ -143,6 +139,11 @@ export class StorageNode {
     this.#groups.clear();
     for (const channel of this.#accepted) channel.close(NOT_OBEYING);
     this.#registration.changed();
+  }
+  /** R22: a hello tells; whoever answers it as another run of this drive is one that is alive. Any failure tells nothing. */
+  #answersAt({ id, address, port }: DriveRecord): Promise<boolean> {
+    const asked = this.#options.dialer.dial({ driveId: id, address, port }, () => ({ message() {}, closed() {} }));
+    return asked.then((channel) => (channel.close("it was only asked whether this drive is there"), channel.peer.instance !== this.#options.drive.instance), () => false);
   }
   /** R22: another disk is this drive; nothing of this one may be taken for it. */
   #refusedHere(why: string): void {
@@ -163,6 +164,7 @@ export class StorageNode {
     this.#closed = true;
     this.#standing.close();
     for (const timer of this.#timers) timer.cancel();
+    this.#beacons.close();
     this.#watch?.close();
     this.#eachGroup((group) => group.stop());
     this.#links.close();
@@ -184,10 +186,10 @@ export class StorageNode {
   // ---- channels that others dialled ----
 
   /** R18 and hello: dead or older instances stay out. */
-  refuse({ peer }: Hello): string | null {
+  refuse({ peer }: Pick<Hello, "peer">): string | null {
     if (this.#closed) return "this drive stops";
     if (!this.#standing.good) return NOT_OBEYING;
-    if (peer.kind === "gateway") return this.#options.map.deaths.has(peer.id) ? "this gateway was published dead" : null;
+    if (peer.kind === "gateway") return this.#gateways.refuse(peer.instance);
     const refused = this.#refused.get(peer.id as DriveId) ?? 0;
     if (peer.instance <= refused) return "this instance of the drive was published dead";
     for (const channel of this.#accepted)
@@ -221,7 +223,7 @@ export class StorageNode {
         this.#gateways.seen(channel.peer.instance);
         return this.#group(message.group).command(channel, message);
       case "beacon":
-        return this.#confirm(channel, message);
+        return this.#beacons.confirm(channel, message);
       default:
         if (channel.peer.kind !== "drive") return channel.close(`a ${message.type} message from something that is no drive`);
         if (message.type === "replicate" && message.entry.volume !== 0) {
@@ -237,59 +239,9 @@ export class StorageNode {
     if (this.#closed) return;
     if (message.type === "beacon-ok" || message.type === "replicated") this.#space.granted(channel, message.credits);
     this.#lone.heard(drive);
-    if (message.type === "beacon-ok") return this.#confirmed(drive, message);
+    if (message.type === "beacon-ok") return this.#beacons.confirmed(drive, message);
     this.#groups.get(message.group)?.fromReplica(drive, channel, message);
-    if (message.type === "tail") this.#beaconDue();
-  }
-
-  // ---- leases (R3) ----
-
-  /** Fresh leases are wanted at once after a fence; one frame for all groups of this turn. */
-  #beaconDue(): void {
-    if (this.#beaconSoon) return;
-    this.#beaconSoon = true;
-    this.#options.platform.clock.soon(() => {
-      this.#beaconSoon = false;
-      if (!this.#closed) this.#sendBeacons();
-    });
-  }
-
-  #sendBeacons(): void {
-    const { drive, platform } = this.#options;
-    // R3f: a hung disk must not hold its groups behind a live event loop.
-    if (drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
-    const number = (this.#beaconNumber += 1);
-    for (const [id, channel] of this.#links.connected()) {
-      const groups: { group: GroupId; epoch: Beacon["epoch"]; committed: Beacon["groups"][number]["committed"] }[] = [];
-      for (const group of this.#groups.values()) {
-        const peer = group.term?.peers.get(id);
-        if (!group.term || !peer?.tail || peer.channel !== channel) continue;
-        groups.push({ group: group.id, epoch: group.term.epoch, committed: group.committedNow() });
-      }
-      if (groups.length === 0) continue;
-      this.#links.beaconSent(id, number, platform.clock.nowMs());
-      channel.send({ type: "beacon", group: 0 as GroupId, epoch: 0 as never, tag: 0, number, groups });
-    }
-  }
-
-  #confirm(channel: Channel, beacon: Beacon): void {
-    if (this.#options.drive.appendOutstandingMs() > REPLICATE_TIMEOUT_MS) return;
-    this.#lone.heard(channel.peer.id as DriveId);
-    const groups: BeaconOk["groups"][number][] = [];
-    for (const { group: id, epoch, committed } of beacon.groups) {
-      const group = this.#groups.get(id);
-      const answer = group?.beacon(channel, epoch, committed);
-      if (answer === "confirmed") groups.push({ group: id, epoch });
-      const config = group?.replica.image?.config;
-      if (answer === "stale" && config) channel.send({ type: "stale-epoch", group: id, epoch: config.epoch, tag: 0, config });
-    }
-    channel.send({ type: "beacon-ok", group: 0 as GroupId, epoch: 0 as never, tag: 0, number: beacon.number, credits: this.#space.credits(channel), groups });
-  }
-
-  #confirmed(drive: DriveId, { number, groups }: BeaconOk): void {
-    const sentMs = this.#links.beaconSentMs(drive, number);
-    if (sentMs === undefined) return;
-    for (const { group, epoch } of groups) this.#groups.get(group)?.leaseConfirmed(drive, epoch, sentMs, sentMs + LEASE_MS);
+    if (message.type === "tail") this.#beacons.due();
   }
 
   // ---- the cluster map ----
@@ -309,7 +261,8 @@ export class StorageNode {
         this.#groups.get(id)?.evaluate();
       }
       if (kind === "death") this.#eachGroup((group) => group.evaluate());
-      if (kind === "death") for (const channel of this.#accepted) if (channel.peer.kind === "gateway" && channel.peer.id === rest[0]) channel.close("this gateway was published dead");
+      this.#gateways.shutOut(key, this.#accepted);
+      if (kind === "banned") this.#registration.changed();
       if (kind === "tombstone") this.#eachGroup((group) => group.serving?.purgeDeleted());
     }
   }
@@ -347,6 +300,9 @@ export class StorageNode {
       damage: this.damage,
       acknowledgements: this.#acknowledgements,
       space: this.#space,
+      strictReads: () => map.settings.strictReads,
+      lastBeacon: () => this.#beacons.number,
+      beaconDue: () => this.#beacons.due(),
       nextTag: () => (this.#tag = (this.#tag % 0xffffffff) + 1),
       channelTo: (id) => this.#links.to(id),
       incarnation: () => drive.memory.incarnation,
@@ -364,6 +320,8 @@ export class StorageNode {
       volume: (id) => (map.tombstones.has(id) ? "deleted" : map.volumes.has(id) ? "known" : "unknown"),
       tombstones: (group) => [...map.tombstones.values()].filter(({ factor }) => factor === groupFactor(group)),
       extentsOf: (group) => drive.extents().filter((key) => this.groupOf(key) === group).sort(compareExtents),
+      banned: (gateway) => this.#gateways.banned(gateway),
+      storeSeen: () => map.revision,
       deadInstance: (id) => map.deaths.get(id)?.instance ?? (0 as Instance),
       refused: () => this.#refused,
       refuseInstance: (id, instance) => this.#refuseInstance(id, instance),

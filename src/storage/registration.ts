@@ -7,6 +7,8 @@ const LEASE_TTL_MS = 5000;
 const RETRY_MS = 500;
 /** A lease that is still there after twice its time is kept by somebody. */
 const ALIVE_ELSEWHERE_MS = 2 * LEASE_TTL_MS;
+/** Who has not looked for longer than this does not know whether the store had its quorum meanwhile. */
+const LOOKED_MS = 2000;
 /** `observed` is written at most this often. */
 const OBSERVED_EVERY_MS = 300;
 
@@ -18,7 +20,10 @@ export class Registration {
   readonly #record: DriveRecord;
   readonly #observe: () => Observed;
   readonly #refused: (why: string) => void;
+  /** Whether this very drive answers at a place where it is not. */
+  readonly #answersAt: (record: DriveRecord) => Promise<boolean>;
   #elsewhereSinceMs: number | null = null;
+  #lookedMs = -Infinity;
   #lease: StoreLease | null = null;
   #timer: Timer | null = null;
   #dirty = true;
@@ -26,13 +31,14 @@ export class Registration {
   #closed = false;
   #last = "";
 
-  constructor(store: ClusterStore, clock: Clock, log: Log, record: DriveRecord, observe: () => Observed, refused: (why: string) => void) {
+  constructor(store: ClusterStore, clock: Clock, log: Log, record: DriveRecord, observe: () => Observed, refused: (why: string) => void, answersAt: (record: DriveRecord) => Promise<boolean>) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
     this.#record = record;
     this.#observe = observe;
     this.#refused = refused;
+    this.#answersAt = answersAt;
   }
 
   /** Resolves when the drive is registered once; afterwards keeps it so. */
@@ -58,7 +64,10 @@ export class Registration {
       const { id, instance } = this.#record;
       const [{ found }, { found: upFound }] = await Promise.all([this.#store.get(keys.drive(id)), this.#store.get(keys.upDrive(id))]);
       const known = found && parseValue(driveRecord, found.key, found.value);
-      const wrong = this.#judge(known, upFound !== null);
+      // It may be cut off from the store alone, and serve.
+      const alive = upFound !== null || (known !== null && !this.#isHere(known) && (await this.#answersAt(known)));
+      if (this.#closed) return true;
+      const wrong = this.#judge(known, alive);
       if (wrong === "wait") return false;
       if (wrong !== null) {
         this.#closed = true;
@@ -104,9 +113,9 @@ export class Registration {
    * newest is no rightful one either.
    */
   #judge(known: DriveRecord | null, alive: boolean): string | "wait" | null {
-    const { id, instance, server, address, port } = this.#record;
+    const { id, instance } = this.#record;
     if (!known) return null;
-    const same = known.server === server && known.address === address && known.port === port;
+    const same = this.#isHere(known);
     const where = `server ${known.server} (${known.address}:${known.port})`;
     if (known.instance > instance || (known.instance === instance && !same)) return `drive ${id} is registered with run ${known.instance} on ${where}, and this is run ${instance}: this disk is a copy of that one, or was away while it went on; format it to use it as another drive`;
     if (same || !alive) {
@@ -114,9 +123,15 @@ export class Registration {
       return null;
     }
     const nowMs = this.#clock.nowMs();
-    this.#elsewhereSinceMs ??= nowMs;
+    // A process that stood still has seen no time pass.
+    if (this.#elsewhereSinceMs === null || nowMs - this.#lookedMs > LOOKED_MS) this.#elsewhereSinceMs = nowMs;
+    this.#lookedMs = nowMs;
     if (nowMs - this.#elsewhereSinceMs < ALIVE_ELSEWHERE_MS) return "wait";
     return `drive ${id} is alive on ${where} at the same time: this disk is a copy of that one; format it to use it as another drive`;
+  }
+
+  #isHere({ server, address, port }: DriveRecord): boolean {
+    return this.#record.server === server && this.#record.address === address && this.#record.port === port;
   }
 
   #schedule(): void {

@@ -124,6 +124,8 @@ export class Standing {
   changed(keysChanged: readonly string[], all: boolean): void {
     if (this.#closed) return;
     const own = keys.recovery(this.#drive.id);
+    // Taken back once more, the store may have forgotten what it was told.
+    if (all && !this.#map.recovery.has(this.#drive.id)) this.#reported = "";
     if (all || keysChanged.some((key) => key === keys.cluster || key === own)) this.#look();
     else if (this.#good) this.#drive.remember(this.#map.revision);
   }

@@ -11,8 +11,11 @@ import { Alone, refusalOf, SILENT_DRIVE_MS } from "./alone.ts";
 import { verifyBlocks } from "./blocks.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { Command, COMMAND_DEADLINE_MS, type Answer, type CommandKind } from "./command.ts";
-import { Link } from "./link.ts";
+import { LeftBehind } from "./left-behind.ts";
+import type { Link } from "./link.ts";
+import { Links } from "./links.ts";
 import { OperationList, PAUSE_MS_MAX, PAUSE_MS_MIN, Piece } from "./piece.ts";
+import { Reach } from "./reach.ts";
 import { RetryTimer } from "./retry-timer.ts";
 import { RemoteVolume } from "./remote-volume.ts";
 import type { Volume, VolumeError, VolumeResult } from "./volume.ts";
@@ -25,8 +28,6 @@ const BYTES_MAX = 64 * 1024 * 1024;
 const WAITING_MAX = 65_536;
 /** Deadlines are seconds long, so they are looked at this often. */
 const SWEEP_MS = 100;
-/** A channel that carried nothing for this long is closed; it is opened again in a round trip or two. */
-const UNUSED_MS = 60_000;
 /** A write that was sent before the cluster became read-only is answered in this time by a group that serves, or not at all. */
 const SENT_WHEN_READ_ONLY_MS = 1000;
 /** A block that fails its checksum this often was not hurt on the way. */
@@ -42,7 +43,9 @@ export class Gateway {
   readonly instance: Instance;
   readonly #map: ClusterMap;
   readonly #volumes = new Map<VolumeId, RemoteVolume>();
-  readonly #links = new Map<DriveId, Link>();
+  readonly #links: Links;
+  /** Which primaries this portal alone does not reach. */
+  readonly reach: Reach;
   /** Every piece object ever needed at once; those in use are not "free". */
   readonly #pieces: Piece[] = [];
   readonly #free: Piece[] = [];
@@ -58,14 +61,18 @@ export class Gateway {
   readonly #retry: RetryTimer;
   #readOnlySinceMs = 0;
   readonly #alone = new Alone();
+  readonly leftBehind: LeftBehind;
 
   /** `map` is kept fresh by the caller, who says so with `mapChanged`. `instance` is random and never 0. */
   constructor(platform: Platform, map: ClusterMap, dialer: Dialer, instance: Instance) {
     assert(instance > 0, "a gateway's instance is not 0");
     this.platform = platform;
+    this.leftBehind = new LeftBehind(platform.clock);
     this.dialer = dialer;
     this.instance = instance;
     this.#map = map;
+    this.#links = new Links(this, map);
+    this.reach = new Reach(map, this.#links);
     this.#retry = new RetryTimer(platform.clock, (nowMs) => this.#retryDue(nowMs));
     this.#arrivals = new ArrivalClock(platform.clock.nowMs());
     this.#tick = platform.clock.timer(ARRIVAL_TICK_MS, () => this.#ticked());
@@ -102,14 +109,17 @@ export class Gateway {
   /** Keys of the map that were added, changed or removed. */
   mapChanged(keys: readonly string[]): void {
     if (this.#closed) return;
+    this.reach.mapChanged(keys, this.platform.clock.nowMs());
     const groups = new Set<GroupId>();
     const drives = new Set<DriveId>();
     let everything = false;
     for (const key of keys) {
       const [kind = "", id = ""] = [key.slice(0, key.indexOf("/")), key.slice(key.indexOf("/") + 1)];
       if (kind === "pg") groups.add(parseGroupName(id));
-      else if (kind === "drive") this.#driveChanged(id as DriveId, drives);
-      else if (kind === "death") this.#driveDied(id as DriveId);
+      else if (kind === "drive") {
+        drives.add(id as DriveId);
+        this.#links.driveChanged(id as DriveId);
+      } else if (kind === "death") this.#links.driveDied(id as DriveId);
       else if (kind === "pool") everything = true;
       else if (key === "mode") this.#modeChanged();
       else if (kind === "volume") {
@@ -148,8 +158,7 @@ export class Gateway {
     for (const piece of this.#pieces) if (piece.state !== "free") this.#finishPiece(piece, "unavailable");
     for (const command of this.#waiting) command.finish("unavailable");
     this.#waiting.clear();
-    for (const link of this.#links.values()) link.close("the iSCSI role stops");
-    this.#links.clear();
+    this.#links.close("the iSCSI role stops");
   }
 
   // ---- the way of a piece ----
@@ -204,13 +213,12 @@ export class Gateway {
       if (instead) drive = this.#map.drives.get(instead.drive);
     }
     if (!drive) return this.#pause(piece);
-    let link = this.#links.get(drive.id);
-    if (!link) this.#links.set(drive.id, (link = new Link(this, drive.id, drive)));
-    link.submit(piece);
+    this.#links.to(drive).submit(piece);
   }
 
   #routeAnew(piece: Piece, from: Link): void {
     from.release(piece);
+    piece.doubtful ||= piece.state === "sent";
     piece.enter("paused");
     this.#routeAtOnce(piece);
   }
@@ -259,6 +267,7 @@ export class Gateway {
 
   /** From a link: no reply will come, and whether it was carried out is not known. The operation id makes asking again safe. */
   lost(piece: Piece): void {
+    piece.doubtful ||= piece.state === "sent";
     this.#pause(piece);
   }
 
@@ -280,6 +289,7 @@ export class Gateway {
 
   #finishPiece(piece: Piece, error: VolumeError | null): void {
     const { command } = piece;
+    if (error !== null) this.leftBehind.ended(piece);
     if (piece.link) piece.link.release(piece);
     if (command.kind !== "read") this.#operations.remove(piece);
     this.#bytes -= piece.bytes;
@@ -314,10 +324,7 @@ export class Gateway {
 
   /** R24: without the store no news says that a drive is gone: what waits for one that cannot be reached is routed anew. */
   #leaveSilent(nowMs: number): void {
-    for (const link of this.#links.values()) {
-      if (link.silentSince(nowMs - SILENT_DRIVE_MS)) link.close("it has not answered while the cluster store is silent");
-      link.lookAgain(nowMs - SILENT_DRIVE_MS);
-    }
+    this.#links.leaveSilent(nowMs - SILENT_DRIVE_MS);
     for (const piece of this.#pieces) {
       if (piece.state === "free") continue;
       if (this.#alone.readOnly(nowMs) && piece.command.kind !== "read") this.#finishPiece(piece, "read-only");
@@ -336,21 +343,6 @@ export class Gateway {
       return;
     }
     this.#routeAnew(piece, link);
-  }
-
-  #driveChanged(id: DriveId, changed: Set<DriveId>): void {
-    changed.add(id);
-    const record = this.#map.drives.get(id);
-    const link = this.#links.get(id);
-    if (!link) return;
-    if (record) return link.retarget(record);
-    this.#links.delete(id);
-    link.close("the drive has left the cluster");
-  }
-
-  #driveDied(id: DriveId): void {
-    const death = this.#map.deaths.get(id);
-    if (death) this.#links.get(id)?.outdated((death.instance + 1) as Instance);
   }
 
   // ---- time ----
@@ -390,10 +382,6 @@ export class Gateway {
       this.#finishPiece(piece, "unavailable");
     }
     this.#pump();
-    for (const [id, link] of this.#links) {
-      if (!link.unusedSince(nowMs - UNUSED_MS)) continue;
-      this.#links.delete(id);
-      link.close("nothing to say for a while");
-    }
+    this.#links.closeUnused(nowMs);
   }
 }

@@ -12,6 +12,8 @@ import { TagTable } from "./tags.ts";
 const REDIAL_MS_MIN = 20;
 const REDIAL_MS_MAX = 500;
 const NO_INSTANCE = 0 as Instance;
+/** A host that gave up comes back well within this: until then a drive that nothing waits for is still wanted. */
+const WANTED_MS = 10_000;
 
 /** Where a drive is, as its record in the cluster map says. */
 export interface Target {
@@ -66,6 +68,11 @@ export class Link {
   #clockOf: Instance = NO_INSTANCE;
   #usedAtMs: number;
   #dialledAtMs = 0;
+  /** When the drive's process last said something. */
+  heardMs = -Infinity;
+  /** First and last of the commands that came since it was wanted, without a long pause between two. */
+  #wantedSinceMs = -Infinity;
+  #wantedMs = -Infinity;
 
   constructor(owner: LinkOwner, driveId: DriveId, target: Target) {
     this.#owner = owner;
@@ -90,6 +97,15 @@ export class Link {
   lookAgain(beforeMs: number): void {
     if (this.#state === "closed" && this.failing && this.#dialledAtMs < beforeMs) this.#dial();
   }
+  /** Since when nothing was heard, though commands came for it all the while; null when none did. Also of commands whose hosts gave up. */
+  deafSinceMs(nowMs: number): number | null {
+    const wanted = this.#pending.size > 0 || this.#tags.open > 0 || (this.#wantedMs > this.heardMs && nowMs - this.#wantedMs <= WANTED_MS);
+    return wanted ? Math.max(this.heardMs, this.#wantedSinceMs) : null;
+  }
+  /** Dials, though nobody has something to say. */
+  probe(): void {
+    if (this.#state === "closed") this.#dial();
+  }
   /** Why it is not open, for an administrator; empty when nothing went wrong. */
   get lastError(): string {
     return this.#lastError;
@@ -99,6 +115,9 @@ export class Link {
   submit(piece: Piece): void {
     piece.enter("pending");
     piece.link = this;
+    const nowMs = this.#owner.platform.clock.nowMs();
+    if (nowMs - this.#wantedMs > WANTED_MS && this.#pending.size === 0 && this.#tags.open === 0) this.#wantedSinceMs = nowMs;
+    this.#wantedMs = nowMs;
     if (this.#channel && this.#mayLeave(piece)) return this.#send(this.#channel, piece);
     this.#pending.add(piece);
     if (this.#state === "closed") this.#dial();
@@ -121,6 +140,8 @@ export class Link {
   /** The drive's record has changed. */
   retarget(target: Target): void {
     const moved = target.address !== this.#target.address || target.port !== this.#target.port;
+    // Another process, or another place: nobody can have heard of it before.
+    if (moved || target.instance !== this.#target.instance) this.#wantedSinceMs = this.#owner.platform.clock.nowMs();
     this.#target = target;
     if (this.#channel) {
       if (moved) return this.#replace("the drive has moved to another address");
@@ -185,6 +206,7 @@ export class Link {
     if (attempt !== this.#attempt) return DROPPED;
     this.#enter("open");
     this.#channel = channel;
+    this.heardMs = this.#owner.platform.clock.nowMs();
     this.#lastError = "";
     this.#tags = new TagTable<Piece>();
     if (this.#clockOf !== channel.peer.instance) this.#clock.forget();
@@ -294,6 +316,7 @@ export class Link {
 
   #received(channel: Channel, message: Message): void {
     if (this.#channel !== channel) return;
+    this.heardMs = this.#owner.platform.clock.nowMs();
     if (message.type === "clock") return this.#heardClock(channel, message.clock);
     if (message.type !== "done" && message.type !== "read-done") return this.#replace(`a drive does not send "${message.type}" to a gateway`);
     const nowMs = this.#owner.platform.clock.nowMs();

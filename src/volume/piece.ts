@@ -40,6 +40,8 @@ export class Piece {
   operation = 0;
   link: Link | null = null;
   tag = 0;
+  /** It was sent and no answer to that will come: whether it is carried out is not known. */
+  doubtful = false;
   retryAtMs = 0;
   pauseMs = PAUSE_MS_MIN;
   /** Answers whose content did not match its checksums. */
@@ -77,6 +79,7 @@ export class Piece {
     this.group = 0 as GroupId;
     this.pauseMs = PAUSE_MS_MIN;
     this.corruptCount = 0;
+    this.doubtful = false;
   }
 
   /** Lets go of everything; the object may be opened again. */

@@ -87,7 +87,7 @@ export function writeHead(w: Writer, message: Message): void {
       w.text(message.why);
       break;
     case "copy":
-      w.u16(message.allocates);
+      w.u16(message.allocates).u8(message.lost ? 1 : 0);
       writeBlocks(w, message);
       w.u16(message.clean.first).u16(message.clean.count);
       break;
@@ -227,10 +227,12 @@ function decodeFields(type: Message["type"], common: { group: GroupId; epoch: Ep
       return { ...common, type, range: someBlocks(e.readRange(r)), why: r.text(WHY_BYTES_MAX) };
     case "copy": {
       const allocates = r.u16();
-      const blocks = readBlocks(r, data);
+      const lost = r.u8() !== 0;
+      const blocks = readBlocks(r, data, !lost);
+      if (lost && (data.length > 0 || !blocks.version)) throw new FormatError("lost blocks with content, or of no extent");
       const clean = { first: r.u16(), count: r.u16() };
       if (clean.first % BLOCKS_PER_CHUNK !== 0 || clean.count % BLOCKS_PER_CHUNK !== 0 || clean.first + clean.count > BLOCKS_PER_EXTENT) throw new FormatError("a copy that cleans no whole chunks");
-      return { ...common, type, allocates, ...blocks, clean };
+      return { ...common, type, allocates, lost, ...blocks, clean };
     }
     case "replicate": {
       const { buffer, offset } = r.fixed(e.ENTRY_HEADER_BYTES);

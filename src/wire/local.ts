@@ -5,6 +5,8 @@ import type { Channel, ChannelEvents, Message, Peer } from "./messages.ts";
 /** A drive in this process. */
 export interface LocalDrive {
   readonly instance: Instance;
+  /** As at a hello: why this caller is not listened to. */
+  refuse(hello: { readonly peer: Peer }): string | null;
   /** The dialer's acceptor: same contract as for a channel over TCP. */
   accept(channel: Channel): ChannelEvents;
 }
@@ -23,6 +25,8 @@ export class LocalDialer implements Dialer {
   async dial(target: { driveId: DriveId; address: string; port: number }, events: (channel: Channel) => ChannelEvents): Promise<Channel> {
     const drive = this.#drives.get(target.driveId);
     if (!drive) return this.#next.dial(target, events);
+    const reason = drive.refuse({ peer: this.#self });
+    if (reason !== null) throw new Error(reason);
     const caller = new LocalChannel({ kind: "drive", id: target.driveId, instance: drive.instance });
     const callee = new LocalChannel(this.#self);
     caller.other = callee;

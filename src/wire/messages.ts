@@ -111,12 +111,14 @@ export interface Manifest extends Common {
 }
 export interface Differs extends Common {
   readonly type: "differs";
-  /** `held`: a digest of each block there, 0 = never written; empty when all are; null = not known, all must be copied. */
+  /** `held`: a digest of each block there, 0 = never written, 2^64 - 1 = bad; empty when none was ever written; null = not known, all must be copied. */
   readonly extents: readonly { readonly key: ExtentKey; readonly held: BigUint64Array | null }[];
 }
 /** `range` may be empty: then only `clean` counts. */
 export interface Copy extends Common, Blocks {
   readonly type: "copy";
+  /** R25: no member has these blocks. There is no data, only the checksums that they should have; 0 = not even that is known. */
+  readonly lost: boolean;
   /** R17, as in `Replicate`. */
   readonly allocates: number;
   /** R9: whole chunks of the extent, first block and count, that are in sync from here on; count 0 = none. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { awaitFence, fencePut, LEFT_BEHIND_MS } from "../../src/cluster/fence.ts";
+import { awaitFence, BAN_AFTER_MS, fencePut, LEFT_BEHIND_MS } from "../../src/cluster/fence.ts";
 import { keys, type GatewayRecord } from "../../src/cluster/schema.ts";
 import { MemoryStore } from "../../src/platform/store/memory.ts";
 import { SimulatedTime } from "../simulator/time.ts";
@@ -8,7 +8,10 @@ function world() {
   const time = new SimulatedTime();
   const store = new MemoryStore({ clock: time });
   const put = (key: string, value: unknown): void => void store.apply({ compares: [], puts: [{ key, value: JSON.stringify(value) }] });
-  const portal = (instance: number, server: string, serving = true): void => put(keys.gateway(instance), { instance, server, serving });
+  const portal = (instance: number, server: string, serving = true, replaces: readonly number[] = []): void => {
+    put(keys.gateway(instance), { instance, server, serving, replaces });
+    put(keys.upGateway(instance), { instance, server, sinceMs: 0 });
+  };
   store.apply({ compares: [], puts: [fencePut(1, { what: "test", atMs: 0 })] });
   const wait = (withinMs: number): { left: readonly GatewayRecord[] | null } => {
     const waited: { left: readonly GatewayRecord[] | null } = { left: null };
@@ -71,8 +74,41 @@ describe("a fence", () => {
     put(keys.obeyed(1, 9), 9);
     time.pass(10_000);
     expect(waited.left).toBeNull();
-    portal(9, "s1", true);
+    portal(9, "s1", true, [7]);
     time.pass(LEFT_BEHIND_MS + 200);
     expect(waited.left).toEqual([]);
+  });
+
+  test("does not take a portal for replaced by one that had its port before it, whose record is still there", () => {
+    const { time, portal, put, wait } = world();
+    portal(7, "s1");
+    put(keys.death("7"), { instance: 7, atMs: 0, reason: "killed" });
+    // It serves, and is cut off from the store before it could take its predecessor's record away.
+    portal(9, "s1", true, [7]);
+    const waited = wait(60_000);
+    time.pass(LEFT_BEHIND_MS + 20_000);
+    expect(waited.left).toBeNull();
+    put(keys.obeyed(1, 9), 9);
+    time.pass(200);
+    expect(waited.left).toEqual([]);
+  });
+
+  test("bans a portal that has had no lease for long, not one that has only just lost it, and is passed then", () => {
+    const { time, store, portal, wait } = world();
+    portal(7, "s1");
+    store.apply({ compares: [], deletes: [keys.upGateway(7)] });
+    const waited = wait(60_000);
+    time.pass(BAN_AFTER_MS - 200);
+    store.apply({ compares: [], puts: [{ key: keys.upGateway(7), value: "{}" }] });
+    time.pass(10_000);
+    expect([store.find(keys.banned(7)), waited.left]).toEqual([null, null]);
+    store.apply({ compares: [], deletes: [keys.upGateway(7)] });
+    time.pass(BAN_AFTER_MS + 1000);
+    expect(store.find(keys.banned(7))).not.toBeNull();
+    // There is no group here whose primary could still take something of it.
+    expect(waited.left).toEqual([]);
+    expect(store.list("gateway/")).toEqual([]);
+    // It stays: the portal may be alive.
+    expect(store.list("banned/").length).toBe(1);
   });
 });

@@ -1,3 +1,4 @@
+import type { Arrival } from "../../src/base/arrival.ts";
 import type { VolumeId } from "../../src/base/ids.ts";
 import type { Volume, VolumeError, VolumeResult } from "../../src/volume/volume.ts";
 
@@ -10,7 +11,7 @@ export class MemoryVolume implements Volume {
   #bytes: Buffer;
   /** Every command fails with this while it is set. */
   failure: VolumeError | null = null;
-  readonly calls: { kind: Kind; lba: number; count: number }[] = [];
+  readonly calls: { kind: Kind; lba: number; count: number; arrival?: Arrival | undefined }[] = [];
   #gate: Promise<void> | null = null;
   #open: (() => void) | null = null;
 
@@ -45,9 +46,9 @@ export class MemoryVolume implements Volume {
     return (await this.#begin("read", lba, lbaCount)) ?? { ok: true, value: this.peek(lba, lbaCount) };
   }
 
-  async write(lba: number, data: Buffer): Promise<VolumeResult<null>> {
+  async write(lba: number, data: Buffer, arrival?: Arrival): Promise<VolumeResult<null>> {
     if (data.length % SECTOR !== 0) throw new Error("a write of whole blocks only");
-    const failed = await this.#begin("write", lba, data.length / SECTOR);
+    const failed = await this.#begin("write", lba, data.length / SECTOR, arrival);
     if (failed !== null) return failed;
     data.copy(this.#bytes, lba * SECTOR);
     return { ok: true, value: null };
@@ -70,9 +71,9 @@ export class MemoryVolume implements Volume {
     return { ok: true, value: null };
   }
 
-  async #begin(kind: Kind, lba: number, count: number): Promise<{ ok: false; error: VolumeError } | null> {
+  async #begin(kind: Kind, lba: number, count: number, arrival?: Arrival): Promise<{ ok: false; error: VolumeError } | null> {
     if (lba < 0 || count < 1 || lba + count > this.sizeLbas) throw new Error(`${kind} ${lba}+${count} beyond the volume`);
-    if (this.calls.length < 10_000) this.calls.push({ kind, lba, count });
+    if (this.calls.length < 10_000) this.calls.push({ kind, lba, count, arrival });
     if (this.#gate !== null) await this.#gate;
     return this.failure === null ? null : { ok: false, error: this.failure };
   }

@@ -11,7 +11,7 @@ import { TARGET, unit } from "./memory-access.ts";
 const TEST_NAMES = ["iqn.2007-10.com.github:sahlberg:libiscsi:iscsi-test", "iqn.2007-10.com.github:sahlberg:libiscsi:iscsi-test-2"];
 /** What is built so far; reservations, copying and atomic writes are not. */
 const SUITES = [
-  "SCSI.Inquiry", "SCSI.Mandatory", "SCSI.ModeSense6", "SCSI.Prefetch10", "SCSI.Prefetch16", "SCSI.PreventAllow", "SCSI.Read6", "SCSI.Read10", "SCSI.Read12", "SCSI.Read16",
+  "SCSI.CompareAndWrite", "SCSI.Inquiry", "SCSI.Mandatory", "SCSI.ModeSense6", "SCSI.Prefetch10", "SCSI.Prefetch16", "SCSI.PreventAllow", "SCSI.Read6", "SCSI.Read10", "SCSI.Read12", "SCSI.Read16",
   "SCSI.ReadCapacity10", "SCSI.ReadCapacity16", "SCSI.ReadOnly", "SCSI.ReportSupportedOpcodes", "SCSI.StartStopUnit",
   "SCSI.TestUnitReady", "SCSI.Unmap", "SCSI.Verify10", "SCSI.Verify12", "SCSI.Verify16", "SCSI.Write10", "SCSI.Write12", "SCSI.Write16",
   "SCSI.WriteSame10", "SCSI.WriteSame16", "SCSI.WriteVerify10", "SCSI.WriteVerify12", "SCSI.WriteVerify16",

@@ -28,7 +28,7 @@ function app(storeAnswers: boolean): ApiApp {
   };
   const platform = { clock: fakePlatform().clock, crypto: fakePlatform().crypto, log: fakePlatform().log, network } as unknown as Platform;
   const view = { map: api.view.map, storeAnswers } as unknown as ClusterView;
-  return createApp({ platform, store: fixture.store.client("server-1"), view, token: TOKEN, lone: { server: "server-1", give: async (word) => void given.push({ ...word, servers: [...word.servers] }) } });
+  return createApp({ platform, store: fixture.store.client("server-1"), view, token: TOKEN, lone: { server: "server-1", askPort: () => Promise.resolve("refused"), give: async (word) => void given.push({ ...word, servers: [...word.servers] }) } });
 }
 async function post(to: ApiApp, path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> {
   const response = await to.request(`/api/v1${path}`, { method: "POST", headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" }, body: JSON.stringify(body) }, { remote: "127.0.0.9" });
@@ -52,10 +52,17 @@ test("R24: no word is taken while the store answers, on a server that answers, o
   expect(given).toEqual([]);
 });
 
+test("a setting that is not named stays as it is", async () => {
+  expect(await post(app(true), "/settings", { strictReads: true })).toMatchObject({ status: 200, body: { loneSurvivor: "confirm", strictReads: true } });
+  expect(await post(app(true), "/settings", { loneSurvivor: "auto" })).toMatchObject({ status: 200, body: { loneSurvivor: "auto", strictReads: true } });
+  expect(await post(app(true), "/settings", { strictReads: "on" })).toMatchObject({ status: 400 });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto", strictReads: true });
+});
+
 test("the setting of the lone survivor is kept in the store", async () => {
   expect(await post(app(true), "/settings", { loneSurvivor: "auto" })).toMatchObject({ status: 200, body: { loneSurvivor: "auto" } });
   expect(await post(app(true), "/settings", { loneSurvivor: "always" })).toMatchObject({ status: 400 });
-  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto" });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto", strictReads: false });
 });
 
 test("R24: a word lasts until it is withdrawn, or its server's supervisor starts; what is no word is none", async () => {

@@ -342,6 +342,14 @@ describe("a drive that stays away", () => {
     expect(wanted(id(2, 1))).toBe(0);
   });
 
+  test("is replaced at once when its server lists it as failed, though nobody knows which of its runs ended", async () => {
+    await formed();
+    cluster.put(keys.failed("server-2"), [{ id: id(2, 1), directory: "/d", instance: 0, atMs: 0, why: "EIO" }]);
+    cluster.remove(keys.upDrive(id(2, 1)));
+    await cluster.clock.advance(2_000);
+    expect(wanted(id(2, 1))).toBe(0);
+  });
+
   test("and a server's absence and return are told", async () => {
     const { log } = await formed();
     cluster.remove(keys.upServer("server-2"));

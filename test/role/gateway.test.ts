@@ -7,6 +7,7 @@ import { realFiles } from "../../src/platform/files.ts";
 import { realNetwork } from "../../src/platform/network.ts";
 import { realRandom } from "../../src/platform/random.ts";
 import { awaitFence, fencePut } from "../../src/cluster/fence.ts";
+import { keys } from "../../src/cluster/schema.ts";
 import { MemoryStore, type MemoryClient } from "../../src/platform/store/memory.ts";
 import type { ServerConfig } from "../../src/role/config.ts";
 import { runGateway } from "../../src/role/gateway.ts";
@@ -80,6 +81,31 @@ test("the role says that it obeys a fence, and a fence that it cannot hear of is
   expect(await awaitFence({ store: other, clock: realClock() }, 6)).toEqual([]);
   await role.stop();
 });
+
+// R26
+test("a portal that was banned ends, and its successor takes the ban away", async () => {
+  const { context, store } = await server();
+  await context.store.transact({ compares: [], puts: [cluster(ID)] });
+  const role = await runGateway(context);
+  const [record] = (await context.store.range("gateway/")).entries;
+  const { instance } = JSON.parse(record?.value ?? "null") as { instance: number };
+  const ended: string[] = [];
+  const { fatal } = context.platform;
+  (context.platform as { fatal: unknown }).fatal = (reason: string) => ended.push(reason);
+  store.apply({ compares: [], puts: [{ key: keys.banned(instance), value: JSON.stringify({ instance, server: "one", atMs: 0 }) }] });
+  while (ended.length === 0) await Bun.sleep(5);
+  expect(ended[0]).toBe("portal-banned");
+  await role.stop();
+  (context.platform as { fatal: unknown }).fatal = fatal;
+  // As it is after a power loss: nobody has taken its record away. A ban of another server's portal stays.
+  store.apply({ compares: [], puts: [{ key: keys.gateway(instance), value: record?.value ?? "" }, { key: keys.banned(99), value: JSON.stringify({ instance: 99, server: "two", atMs: 0 }) }] });
+  const successor = await runGateway(context);
+  while (store.find(keys.banned(instance)) !== null) await Bun.sleep(20);
+  expect(store.find(keys.gateway(instance))).toBeNull();
+  expect(store.find(keys.banned(99))).not.toBeNull();
+  expect(store.list("gateway/").length).toBe(1);
+  await successor.stop();
+}, 20_000);
 
 test("the role waits for a cluster that is not formed yet and for a store that does not answer", async () => {
   const { context, store, port } = await server();

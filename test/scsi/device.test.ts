@@ -104,6 +104,79 @@ test("VERIFY tells where data differs", async () => {
   expect([result.sense![2], result.sense![12], result.sense!.readUInt32BE(3)]).toEqual([0xe, 0x1d, 700]);
 });
 
+/** Offset of the first difference that a miscompare tells. */
+const differs = ({ sense }: ScsiResult): unknown[] => [sense![0], sense![2], sense![12], sense![13], sense!.readUInt32BE(3)];
+const COMPARE_ONE = "89 00 0000000000000009 00 00 00 01";
+
+test("COMPARE AND WRITE writes its second half when the block holds the first, and nothing else does", async () => {
+  const { run, volume } = setup();
+  const before = Buffer.alloc(512, 1), after = Buffer.alloc(512, 2);
+  await volume.write(9, before);
+  expect((await run(COMPARE_ONE, Buffer.concat([before, after]))).status).toBe(0);
+  expect(volume.peek(8, 3)).toEqual(Buffer.concat([Buffer.alloc(512), after, Buffer.alloc(512)]));
+  expect((await run(COMPARE_ONE, Buffer.concat([before, Buffer.alloc(512, 3)]))).status).toBe(2);
+  expect(volume.peek(9, 1)).toEqual(after);
+  // One step of the volume, never a read and a write.
+  expect(volume.calls.slice(1).map(({ kind, lba, count }) => [kind, lba, count])).toEqual([["compare-and-write", 9, 1], ["compare-and-write", 9, 1]]);
+});
+
+test("COMPARE AND WRITE takes a block that was never written as zeros", async () => {
+  const { run, volume } = setup();
+  expect((await run(COMPARE_ONE, Buffer.concat([Buffer.alloc(512), Buffer.alloc(512, 5)]))).status).toBe(0);
+  expect(volume.peek(9, 1)).toEqual(Buffer.alloc(512, 5));
+});
+
+test("a miscompare tells where: MISCOMPARE DURING VERIFY with the offset of the first difference in INFORMATION", async () => {
+  const { run, volume } = setup();
+  const held = Buffer.alloc(512, 1);
+  await volume.write(9, held);
+  for (const offset of [0, 1, 511]) {
+    const expected = Buffer.from(held);
+    expected[offset] = 9;
+    const result = await run(COMPARE_ONE, Buffer.concat([expected, Buffer.alloc(512, 2)]));
+    // F0h: current, fixed format, INFORMATION is valid.
+    expect([result.status, ...differs(result)]).toEqual([2, 0xf0, 0xe, 0x1d, 0, offset]);
+  }
+});
+
+test("COMPARE AND WRITE is refused unless it is one block with both halves, inside the unit and not read-only", async () => {
+  const { sense, volume } = setup();
+  const data = (blocks: number): Buffer => Buffer.alloc(2 * 512 * blocks);
+  expect(await sense(COMPARE_ONE, data(0))).toBe("2 5/24/0");
+  expect(await sense(COMPARE_ONE, data(0.5))).toBe("2 5/24/0");
+  expect(await sense(COMPARE_ONE, data(2))).toBe("2 5/24/0");
+  expect(await sense("89 00 0000000000000009 00 00 00 02", data(2))).toBe("2 5/24/0");
+  expect(await sense("89 00 0000000000000009 00 00 00 ff", data(255))).toBe("2 5/24/0");
+  // 256 blocks, as an initiator that does not look wraps them.
+  expect(await sense("89 00 0000000000000009 00 00 00 00", data(256))).toBe("2 5/24/0");
+  expect(await sense("89 00 0000000000000009 00 00 00 00", data(0))).toBe("0");
+  expect(await sense("89 20 0000000000000009 00 00 00 01", data(1))).toBe("2 5/24/0");
+  expect(await sense(`89 00 00000000${END} 00 00 00 01`, data(1))).toBe("2 5/21/0");
+  expect(await sense("89 00 ffffffffffffffff 00 00 00 01", data(1))).toBe("2 5/21/0");
+  expect(await sense(COMPARE_ONE, data(1), 3)).toBe("2 7/27/0");
+  expect(volume.calls).toHaveLength(0);
+  expect(await sense("89 18 0000000000000009 00 00 00 01", data(1))).toBe("0");
+});
+
+test("COMPARE AND WRITE that a volume does not carry out has the sense of its failure", async () => {
+  const { sense, volume } = setup();
+  const failed: string[] = [];
+  for (const error of ["unavailable", "no-space", "read-only", "medium-error"] as const) {
+    volume.failure = error;
+    failed.push(await sense(COMPARE_ONE, Buffer.alloc(1024)));
+  }
+  expect(failed).toEqual(["8", "2 7/27/7", "2 7/27/0", "2 3/c/0"]);
+});
+
+test("the Block Limits page says the longest COMPARE AND WRITE, which is taken, and one more is not", async () => {
+  const { run, sense } = setup();
+  const blocksMax = (await run("12 01 b0 00ff 00")).data![5]!;
+  expect(blocksMax).toBe(1);
+  const cdb = (blocks: number): string => `89 00 0000000000000009 00 00 00 ${blocks.toString(16).padStart(2, "0")}`;
+  expect(await sense(cdb(blocksMax), Buffer.alloc(2 * 512 * blocksMax))).toBe("0");
+  expect(await sense(cdb(blocksMax + 1), Buffer.alloc(2 * 512 * (blocksMax + 1)))).toBe("2 5/24/0");
+});
+
 test("the Block Limits page promises what the commands accept", async () => {
   const { run, sense } = setup();
   const page = (await run("12 01 b0 00ff 00")).data!;

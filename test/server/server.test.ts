@@ -207,3 +207,64 @@ test("an orderly stop ends management and monitor, then iscsi, then storage", as
   expect(world.processes.started).toHaveLength(5);
   expect(readdirSync(join(world.directory, "run", "announced"))).toEqual([]);
 });
+
+async function shown(): Promise<unknown> {
+  const { found } = await soon(world.memory.client().get(keys.failed(world.config.name)));
+  return found === null ? null : JSON.parse(found.value);
+}
+function release(failedAtMs: number): void {
+  world.memory.apply({ compares: [], puts: [{ key: keys.release(DRIVE), value: JSON.stringify({ failedAtMs, atMs: 0 }) }] });
+}
+async function fail(instance: number): Promise<number> {
+  const child = newest("storage-1");
+  announce(child, DRIVE, instance);
+  writeFileSync(join(world.directory, "run", "announced", `${child.pid}-failed.json`), JSON.stringify({ directory: join(world.directory, "drive-1"), why: "EIO" }));
+  child.end(71);
+  await world.clock.advance(2_000);
+  return failedDrives(world.directory)[0]?.atMs ?? 0;
+}
+
+test("a failed drive is shown to the cluster with its reason, and its death is known as one that does not end by itself", async () => {
+  await form();
+  await started();
+  const atMs = await fail(4);
+  expect(await shown()).toEqual([{ directory: join(world.directory, "drive-1"), id: DRIVE, instance: 4, atMs, why: "EIO" }]);
+  expect((await published(DRIVE))?.reason).toStartWith("drive-failed");
+});
+
+test("a failed drive that an administrator releases is started again, once, and is no longer shown", async () => {
+  await form();
+  await started();
+  const atMs = await fail(4);
+  release(atMs);
+  await world.clock.advance(2_000);
+  expect(world.processes.of("storage-1")).toHaveLength(2);
+  expect(failedDrives(world.directory)).toEqual([]);
+  expect(await shown()).toBeNull();
+  expect(world.memory.find(keys.release(DRIVE))).toBeNull();
+  // It fails again: a word that comes late speaks of the failure before.
+  await fail(5);
+  release(atMs);
+  await world.clock.advance(60_000);
+  expect(world.processes.of("storage-1")).toHaveLength(2);
+  expect(await shown()).toMatchObject([{ id: DRIVE, instance: 5 }]);
+});
+
+test("a word that was given while the server was down counts when it is up, also for a drive that failed before it had said who it is", async () => {
+  await form();
+  const server = await started();
+  newest("storage-1").end(71);
+  await world.clock.advance(2_000);
+  const [failed] = failedDrives(world.directory);
+  expect(failed?.id).toBe("");
+  await soon(server.stop().catch(() => undefined) as Promise<unknown>);
+  await world.clock.advance(20_000);
+  const place = world.config.drives[1]!;
+  world.memory.apply({ compares: [], puts: [{ key: keys.drive(DRIVE), value: JSON.stringify({ id: DRIVE, server: world.config.name, address: "a", port: place.port, instance: 1, capacityBytes: 1 }) }] });
+  release(failed?.atMs ?? 0);
+  const before = world.processes.of("storage-1").length;
+  await started();
+  await world.clock.advance(5_000);
+  expect(world.processes.of("storage-1")).toHaveLength(before + 1);
+  expect(failedDrives(world.directory)).toEqual([]);
+});

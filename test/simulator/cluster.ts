@@ -99,8 +99,10 @@ export class SimulatedCluster {
   fate: (transaction: Transaction, client: string) => TransactionFate = () => "normal";
   /** R14: the story makes the store go back; without that an alarm is a false one. */
   storeWentBack = false;
+  /** R23: the story says that a drive is lost which is not, as an administrator may. */
+  lossOnMyWord = false;
   readonly #bootMs = new Map<string, number>();
-  #hash = 0n;
+  #hash = 0x811c9dc5;
   #drives = 0;
 
   constructor(options: ClusterOptions) {
@@ -109,13 +111,13 @@ export class SimulatedCluster {
     this.chance = new Chance(options.seed, "cluster");
     this.network = new SimulatedNetwork(this.time, new Chance(options.seed, "network"));
     const store = new Chance(options.seed, "store");
-    this.store = new MemoryStore({
-      clock: this.time,
-      latencyMs: () => store.between(0.2, store.happens(0.02) ? 100 : 4),
-      fate: (transaction, client) => (client === "admin" ? "normal" : this.fate(transaction, client)),
-    });
+    const latencyMs = (): number => store.between(0.2, store.happens(0.02) ? 100 : 4);
+    this.store = new MemoryStore({ clock: this.time, latencyMs, fate: (transaction, client) => (client === "admin" ? "normal" : this.fate(transaction, client)) });
     this.admin = this.store.client("admin");
-    this.network.delivered = (from, to, message) => this.#note(`${from.id} ${to} ${message.type} ${message.group} ${message.epoch}`);
+    this.network.delivered = (_from, to, message) => {
+      if (message.type === "copy") this.hosts.get(this.nameOf(to))?.medium.noteLost(message);
+      this.#mix(message.type, to, message.group, message.epoch, message.tag);
+    };
     for (const [name, server] of Object.entries(options.drives)) {
       this.addDrive(name, server);
       this.#bootMs.set(server, -UPTIME_MS - this.chance.between(0, 10_000));
@@ -364,17 +366,23 @@ export class SimulatedCluster {
     throw new Error(`seed ${this.options.seed}: ${line}`);
   }
   note(line: string): void {
-    this.#note(line);
+    this.#mix(line);
     const text = `${this.time.nowMs().toFixed(1).padStart(9)} ${line}`;
     this.lines.push(text);
     if (this.options.verbose) console.log(text);
   }
-  #note(line: string): void {
-    this.#hash = BigInt(Bun.hash(`${this.#hash} ${this.time.nowMs()} ${line}`));
+  /** FNV-1a over what happened, and over the time at which it did. */
+  #mix(...what: readonly (string | number)[]): void {
+    let hash = this.#hash;
+    for (const each of [this.time.nowMs() * 1e6, ...what]) {
+      if (typeof each === "string") for (let i = 0; i < each.length; i += 1) hash = Math.imul(hash ^ each.charCodeAt(i), 0x01000193);
+      else hash = Math.imul(Math.imul(hash ^ each, 0x01000193) ^ (each / 2 ** 32), 0x01000193);
+    }
+    this.#hash = hash;
   }
   /** Of everything that was delivered and logged, and when. */
   get fingerprint(): string {
-    return this.#hash.toString(16);
+    return (this.#hash >>> 0).toString(16);
   }
   log(name: string, fields: Record<string, unknown> = {}): Log {
     const show = (more: Record<string, unknown> = {}): string =>

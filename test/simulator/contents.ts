@@ -55,8 +55,9 @@ interface StoredExtent {
   readonly key: ExtentKey;
   readonly trailer: Trailer;
   block(block: number): Buffer;
-  /** It was hurt, and nobody has looked at it since. */
+  /** It was hurt, or copied as a lost block (R25), or its checksum was hurt and the drive says so, and nobody has looked at it since. */
   isHurt(block: number): boolean;
+  isUnknown(block: number): boolean;
 }
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
 /** A drive knows its trailers within this. */
@@ -78,8 +79,10 @@ function extentsOf(cluster: SimulatedCluster, host: SimulatedHost, group: GroupI
     cache.unpin(extent);
     if (!trailer) continue;
     const name = extentName(key);
-    const inode = host.medium.disk.find(`${DIRECTORY}/${EXTENTS}/${directoryName(extentDirectory(name))}/${name}`);
-    found.set(name, { key, trailer, block: (block) => inode?.pages.get(block) ?? ZEROS, isHurt: (block) => inode?.hurt.has(block) ?? false });
+    const path = `${DIRECTORY}/${EXTENTS}/${directoryName(extentDirectory(name))}/${name}`;
+    const inode = host.medium.disk.find(path);
+    const isUnknown = (block: number): boolean => trailer.isAllocated(block) && trailer.checksums[block] === 0 && host.medium.rottenTrailers.has(path);
+    found.set(name, { key, trailer, block: (block) => inode?.pages.get(block) ?? ZEROS, isUnknown, isHurt: (block) => isUnknown(block) || host.medium.isLost(key, block) || (inode?.hurt.has(block) ?? false) });
   }
   return found;
 }
@@ -95,6 +98,7 @@ function rotten(cluster: SimulatedCluster, host: SimulatedHost, extents: Readonl
 function compare(a: StoredExtent | undefined, b: StoredExtent | undefined): string | null {
   if (!a || !b) return `it is only on the ${a ? "first" : "second"}, version ${showId(((a ?? b) as StoredExtent).trailer.version)}`;
   for (let block = 0; block < BLOCKS_PER_EXTENT; block += 1) {
+    if (a.isUnknown(block) || b.isUnknown(block)) continue;
     const allocated = a.trailer.isAllocated(block);
     if (allocated !== b.trailer.isAllocated(block)) return `block ${block} is only on the ${allocated ? "first" : "second"}`;
     if (!allocated) continue;
@@ -102,6 +106,8 @@ function compare(a: StoredExtent | undefined, b: StoredExtent | undefined): stri
     if (mine !== other) return `block ${block} has checksums ${mine} and ${other}, versions ${showId(a.trailer.version)} and ${showId(b.trailer.version)}`;
     if (!a.isHurt(block) && !b.isHurt(block) && !a.block(block).equals(b.block(block))) return `block ${block} differs`;
   }
+  // What lost its checksums does not know its version either.
+  if (!a.trailer.summary().known || !b.trailer.summary().known) return null;
   if (compareIds(a.trailer.version, b.trailer.version) !== 0) return `it has versions ${showId(a.trailer.version)} and ${showId(b.trailer.version)}`;
   return null;
 }

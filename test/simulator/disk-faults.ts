@@ -6,6 +6,8 @@ import type { SimulatedCluster, SimulatedHost } from "./cluster.ts";
 import type { OperationKind } from "./files.ts";
 import { findPages, harmsOf, inflict, isLive, type RotKind } from "./rot.ts";
 
+/** How often an administrator looks for failed drives after healing. */
+const REPLACED_EVERY_MS = 1000;
 /** A configuration that was proposed may still come into force this long after it was sent: the slowest store answers by then. */
 const PROPOSED_MS = 8000;
 
@@ -18,7 +20,7 @@ const FAILURES: readonly { readonly kind: OperationKind; readonly code: FileErro
   { kind: "names", code: "EIO" },
 ];
 
-const ROTS: readonly RotKind[] = ["rotten block", "rotten block", "unreadable block", "misdirected write", "rotten journal", "rotten checkpoint", "rotten superblock"];
+const ROTS: readonly RotKind[] = ["rotten block", "rotten block", "unreadable block", "misdirected write", "rotten trailer", "rotten trailer", "rotten journal", "rotten checkpoint", "rotten superblock"];
 
 /**
  * Faults of disks. What they take must never be the last copy, since no software could bring that back: a drive is hurt only
@@ -76,8 +78,13 @@ export class DiskFaults {
       host.away = false;
       Object.assign(host.medium, { fault: () => null, slowness: 1 });
       host.medium.unhang();
-      if (host.failed && !name.includes("~")) replaceDrive(this.#cluster, name);
     }
+    this.#replaceFailed();
+  }
+  /** What rotted before shows only when a drive starts again: some fail after everything is healed. */
+  #replaceFailed(): void {
+    for (const [name, host] of [...this.#cluster.hosts]) if (host.failed && !name.includes("~")) replaceDrive(this.#cluster, name);
+    this.#cluster.time.timer(REPLACED_EVERY_MS, () => this.#replaceFailed());
   }
 
   /** Another member of each of the drive's groups is well, and stays a member whatever is under way. */
@@ -127,6 +134,8 @@ export class DiskFaults {
     this.#count(kind);
     for (const { path, page } of harms) cluster.note(`${kind}: page ${page} of ${name}'s ${path}`);
     inflict(host, kind, harms, this.#chance);
+    // A process knows its trailers: only the next one reads them, and soon enough that the journal still touches the extent.
+    if (kind === "rotten trailer" && this.#chance.happens(0.7)) this.#restart(name);
     return true;
   }
   /** A group goes on with fewer members: what only a hurt page held by now is as it was. */
@@ -137,6 +146,13 @@ export class DiskFaults {
         this.#cluster.note(`page ${harm.page} of ${name}'s ${harm.path} is well again: it is the last copy`);
         harm.inode.healPage(harm.page);
       }
+  }
+  #restart(name: string): void {
+    const cluster = this.#cluster;
+    cluster.kill(name);
+    cluster.time.timer(this.#chance.between(50, 2000), () => {
+      if (!this.#healed && !cluster.network.dark.has(cluster.host(name).server)) cluster.start(name);
+    });
   }
   #slow(name: string): void {
     const { medium } = this.#cluster.host(name);

@@ -92,6 +92,15 @@ export class Inode {
     this.#written(page);
   }
 
+  /** Another file with the same content, locked by nobody. */
+  fork(): Inode {
+    const inode = new Inode();
+    for (const [page, content] of this.pages) inode.pages.set(page, Buffer.from(content));
+    // As in `put`: one buffer for the page and for what of it is durable would change both.
+    for (const [page, content] of this.before) inode.before.set(page, content && Buffer.from(content));
+    return Object.assign(inode, { size: this.size, durableSize: this.durableSize });
+  }
+
   /** Of each page that was not synced the medium holds the old or the new content, or some sectors of each. */
   losePower(dice: Dice): void {
     for (const [page, old] of this.before) {
@@ -170,6 +179,26 @@ export class Disk {
   }
   *inodes(): Iterable<Inode> {
     for (const directory of this.#directories.values()) yield* directory.current.values();
+  }
+
+  /** Another disk with the same content; what was hurt is not told. */
+  fork(): Disk {
+    const disk = new Disk();
+    const inodes = new Map<Inode, Inode>();
+    const copy = (inode: Inode): Inode => {
+      const known = inodes.get(inode) ?? inode.fork();
+      inodes.set(inode, known);
+      return known;
+    };
+    const copies = (names: Map<string, Inode>): Map<string, Inode> => new Map([...names].map(([name, inode]) => [name, copy(inode)]));
+    for (const [path, { current, durable, changes, below }] of this.#directories)
+      disk.#directories.set(path, {
+        current: copies(current),
+        durable: copies(durable),
+        changes: changes.map(({ name, inode }) => ({ name, inode: inode && copy(inode) })),
+        below: [...below],
+      });
+    return disk;
   }
 
   find(path: string): Inode | null {

@@ -3,7 +3,10 @@ import type { DriveId, GroupId } from "../../src/base/ids.ts";
 import type { FileError, Platform } from "../../src/platform/platform.ts";
 import { formatDrive } from "../../src/storage/drive/format.ts";
 import { KEEPING, type ReplicaImage } from "../../src/storage/drive/image.ts";
+import { extentName } from "../../src/storage/drive/layout.ts";
 import type { DriveTuning } from "../../src/storage/drive/local-drive.ts";
+import type { ExtentKey } from "../../src/wire/entry.ts";
+import type { Copy } from "../../src/wire/messages.ts";
 import type { Chance } from "./chance.ts";
 import { Disk } from "./disk.ts";
 import { DiskFiles, type Kernel, type Operation, type OperationKind } from "./files.ts";
@@ -17,6 +20,9 @@ export const CLUSTER_ID = "0".repeat(32);
 const CAPACITY_BYTES = 2 ** 40;
 /** Small, so that the ring wraps and fills within a story; the largest record, a copy of 1 MiB, must fit in. */
 const JOURNAL = { journalSegments: 3, journalSegmentBytes: 640 * 1024 };
+
+/** A process whose disk has failed ends within this of its own time. */
+const END_MS = 1000;
 
 interface Begun {
   readonly owner: SimulatedProcess;
@@ -37,6 +43,16 @@ export class DriveMedium {
   hurt = false;
   /** Pages that rot, until something is written there. */
   readonly harms = new Set<Harm>();
+  /** Files of extents whose checksums were ever hurt: with both slots gone the drive says that it does not know their content. */
+  readonly rottenTrailers = new Set<string>();
+  /** Blocks that came to this drive as lost (R25): what lies there need not match its checksum. */
+  readonly #lost = new Set<string>();
+  noteLost({ lost, range }: Copy): void {
+    if (lost) for (let block = range.first; block < range.first + range.count; block += 1) this.#lost.add(`${extentName(range)} ${block}`);
+  }
+  isLost(key: ExtentKey, block: number): boolean {
+    return this.#lost.has(`${extentName(key)} ${block}`);
+  }
   /** Operations take this many times as long. */
   slowness = 1;
   readonly begun = new Set<Begun>();
@@ -114,7 +130,7 @@ export class SimulatedKernel implements Kernel {
           const error = medium.fault(operation);
           try {
             if (error) {
-              if (operation.kind !== "read") medium.hurt = true;
+              if (operation.kind !== "read") this.#mustEnd(operation);
               throw error;
             }
             const result = operation.apply();
@@ -126,6 +142,13 @@ export class SimulatedKernel implements Kernel {
       };
       medium.begun.add(begun);
       this.#time.timer(this.#delayMs(operation.kind) * medium.slowness, begun.end);
+    });
+  }
+  /** What was to be written is gone, and the kernel says so once: a process that goes on acknowledges what it does not have. */
+  #mustEnd({ kind, path }: Operation<unknown>): void {
+    this.#medium.hurt = true;
+    this.#process.timer(END_MS, () => {
+      throw new Error(`fail-stop: a process goes on after ${kind} of ${path} has failed`);
     });
   }
   #delayMs(kind: OperationKind): number {

@@ -8,6 +8,16 @@ import type { World } from "./world.ts";
 
 /** Of the kinds of faults so many take part in a story: some combinations show only when others keep still. */
 const KIND_SHARE = 0.65;
+/** Half of what hits a drive hits one that leads a group: with many servers few others matter. */
+const PRIMARY_SHARE = 0.5;
+/** What the product says when much is half done; a fault soon after it finds it so. */
+const TURNING_POINTS = ["primary of a group", "reconciling a group", "bringing a learner into sync", "changing a group's configuration", "becomes a member", "serving a group"];
+const TURNING_POINT_SHARE = 0.1;
+/** Where faults follow each other sooner than this, there are pauses of up to eight times as much. */
+const CALM_MS = 1000;
+const CALM_SHARE = 0.08;
+/** Hosts begin to ask at most so long before a fault. */
+const HURRY_MS = 60;
 
 interface Kind {
   readonly name: string;
@@ -30,6 +40,9 @@ export class Faults {
   readonly #servers: readonly string[];
   readonly #kinds: readonly Kind[];
   readonly #fateful: boolean;
+  /** How many of the faults last long: what follows from silence shows only after seconds of it. */
+  readonly #longShare: number;
+  readonly #turning: boolean;
   readonly #disks: DiskFaults;
   readonly counts: Record<string, number> = {};
   #stopped = false;
@@ -44,6 +57,8 @@ export class Faults {
     const chosen = kinds.filter(() => chance.happens(KIND_SHARE));
     this.#kinds = chosen.length > 0 ? chosen : kinds;
     this.#fateful = chance.happens(KIND_SHARE);
+    this.#longShare = chance.pick([0.1, 0.5, 0.9]);
+    this.#turning = chance.happens(KIND_SHARE);
     world.cluster.fate = () => this.#storeFate();
     this.#disks = new DiskFaults(world.cluster, chance, (kind) => this.#count(kind));
   }
@@ -52,20 +67,20 @@ export class Faults {
     const { cluster } = this.#world;
     const chance = this.#chance;
     return [
-      { name: "kill", weight: 22, happen: () => this.#kill(chance.pick(this.#drives)) },
-      { name: "stop", weight: 3, happen: () => this.#stop(chance.pick(this.#drives)) },
+      { name: "kill", weight: 22, happen: () => this.#kill(this.#victim()) },
+      { name: "stop", weight: 3, happen: () => this.#stop(this.#victim()) },
       { name: "power loss of all", weight: 4, happen: () => this.#powerLoss() },
       { name: "power loss of a server", weight: 4, happen: () => this.#powerOff(chance.pick(this.#servers)) },
-      { name: "stall", weight: 14, happen: () => this.#stall(chance.pick(this.#drives)) },
+      { name: "stall", weight: 14, happen: () => this.#stall(this.#victim()) },
       { name: "connection cut", weight: 13, happen: () => this.#cut() },
       { name: "partition of servers", weight: 8, happen: () => this.#partition(this.#servers) },
       { name: "partition of processes", weight: 6, happen: () => this.#partition([...this.#servers, ...this.#drives, ...this.#world.portals.map(({ name }) => name)]) },
-      { name: "isolation", weight: 2, happen: () => this.#isolate(chance.pick(this.#servers)) },
+      { name: "isolation", weight: 5, happen: () => this.#isolate(cluster.host(this.#victim()).server) },
       { name: "cut off from the store", weight: 6, happen: () => this.#cutOff() },
       { name: "watch lags", weight: 4, happen: () => this.#lag() },
       { name: "store without quorum", weight: 3, happen: () => this.#noQuorum() },
-      { name: "disk hangs", weight: 5, happen: () => this.#hang(chance.pick(this.#drives)) },
-      { name: "disk fault", weight: 5, happen: () => this.#disks.strike(chance.pick(this.#drives)) },
+      { name: "disk hangs", weight: 5, happen: () => this.#hang(this.#victim()) },
+      { name: "disk fault", weight: 5, happen: () => this.#disks.strike(this.#victim()) },
       { name: "plan changed", weight: 10, happen: () => this.#plan(chance.pick(cluster.groupIds)) },
       { name: "portal killed", weight: 7, happen: () => this.#killPortal() },
       { name: "portal stalled", weight: 7, happen: () => this.#stallPortal() },
@@ -74,12 +89,40 @@ export class Faults {
     ];
   }
 
+  #victim(): string {
+    const { cluster } = this.#world;
+    if (!this.#chance.happens(PRIMARY_SHARE)) return this.#chance.pick(this.#drives);
+    const name = cluster.nameOf(cluster.config(this.#chance.pick(cluster.groupIds)).primary);
+    // One that was replaced is hit no more.
+    return this.#drives.includes(name) ? name : this.#chance.pick(this.#drives);
+  }
+  #watchTurningPoints(): void {
+    const { cluster } = this.#world;
+    const note = cluster.note.bind(cluster);
+    cluster.note = (line) => {
+      note(line);
+      const [name = ""] = line.split(" ", 1);
+      if (this.#stopped || !this.#drives.includes(name) || !TURNING_POINTS.some((point) => line.includes(point)) || !this.#chance.happens(TURNING_POINT_SHARE)) return;
+      const victim = this.#chance.happens(0.5) ? name : this.#victim();
+      this.#later(0, 30, () => {
+        this.#count("fault at a turning point");
+        this.#chance.pick([() => this.#kill(victim), () => this.#stall(victim), () => this.#cut(), () => this.#muffle(victim)])();
+      });
+    };
+  }
+
   start(): void {
+    if (this.#turning) this.#watchTurningPoints();
     this.#next();
   }
   #next(): void {
-    const gapMs = this.#chance.happens(0.3) ? this.#chance.between(0, 300) : this.#chance.between(0, this.#everyMs * 2);
-    this.#world.cluster.time.timer(gapMs, () => {
+    // Where nothing ever comes to rest no command is answered, and there is little to be lost.
+    const calm = this.#everyMs < CALM_MS && this.#chance.happens(CALM_SHARE);
+    const gapMs = calm ? this.#chance.between(CALM_MS, CALM_MS * 8) : this.#chance.happens(0.3) ? this.#chance.between(0, 300) : this.#chance.between(0, this.#everyMs * 2);
+    const { cluster, pace } = this.#world;
+    // Most faults come in the midst of a burst of commands, some into silence.
+    if (this.#chance.happens(0.8)) cluster.time.timer(gapMs - this.#chance.between(0, HURRY_MS), () => pace.hurry());
+    cluster.time.timer(gapMs, () => {
       if (this.#stopped) return;
       this.#one();
       this.#next();
@@ -121,9 +164,9 @@ export class Faults {
   #later(fromMs: number, toMs: number, run: () => void): void {
     this.#world.cluster.time.timer(this.#chance.between(fromMs, toMs), () => this.#stopped || run());
   }
-  /** Mostly short, at times long. */
-  #forAWhile(run: () => void): void {
-    this.#later(100, this.#chance.happens(0.5) ? 2500 : 10_000, run);
+  #forAWhile(run: () => void, longMs = 10_000): void {
+    if (this.#chance.happens(this.#longShare)) this.#later(3000, longMs, run);
+    else this.#later(50, 2500, run);
   }
 
   // ---- drives and servers ----
@@ -172,6 +215,17 @@ export class Faults {
     this.#world.cluster.powerOn(server, this.#chance.between(5, 20));
   }
 
+  /** What it has sent to some others arrives much later, or when it is gone. */
+  #muffle(name: string): void {
+    const { cluster } = this.#world;
+    for (const other of this.#drives) {
+      if (other === name || this.#chance.happens(0.5)) continue;
+      cluster.block(name, other);
+      this.#forAWhile(() => cluster.unblock(name, other));
+    }
+    if (this.#chance.happens(0.5)) this.#later(0, 50, () => this.#kill(name));
+  }
+
   // ---- portals and monitors ----
 
   #killPortal(): void {
@@ -218,15 +272,22 @@ export class Faults {
     const both = this.#chance.happens(0.4);
     cluster.block(from, to);
     if (both) cluster.block(to, from);
-    this.#later(100, 8000, () => {
+    this.#forAWhile(() => {
       cluster.unblock(from, to);
       if (both) cluster.unblock(to, from);
     });
   }
+  /** A server alone, mostly without the store, too; what is on it still talks to each other. */
   #isolate(server: string): void {
-    const { cluster } = this.#world;
+    const { cluster, portals, overseers } = this.#world;
     cluster.isolate(server);
-    this.#later(100, 8000, () => cluster.network.unblockAll());
+    const on = [...cluster.hosts.values(), ...portals, ...overseers].filter((each) => each.server === server);
+    const clients = this.#chance.happens(0.7) ? on.flatMap(({ running }) => (running ? [running.client] : [])) : [];
+    for (const client of clients) client.setReachable(false);
+    this.#forAWhile(() => {
+      cluster.network.unblockAll();
+      for (const client of clients) client.setReachable(true);
+    });
   }
 
   // ---- store and plan ----
@@ -240,14 +301,14 @@ export class Faults {
     if (!reached) return;
     this.#world.cluster.note(`${reached.client.name} does not reach the store`);
     reached.client.setReachable(false);
-    this.#later(200, 8000, () => reached.client.setReachable(true));
+    this.#forAWhile(() => reached.client.setReachable(true));
   }
   #lag(): void {
     const reached = this.#someone();
     if (!reached) return;
     this.#world.cluster.note(`what ${reached.client.name} sees of the store is late`);
     reached.store.lag();
-    this.#later(200, 8000, () => reached.store.catchUp());
+    this.#forAWhile(() => reached.store.catchUp());
   }
   #someone(): Reached | null {
     const all = this.#reached();

@@ -49,6 +49,7 @@ export class SimulatedGateway {
   readonly #history: History | null;
   readonly process: SimulatedProcess;
   readonly instance: Instance;
+  readonly store: ProcessStore;
   readonly #map = new ClusterMap();
   readonly #channels = new Map<DriveId, Way>();
   /** Whether its hosts take BUSY for an answer; else they ask anew, as hosts do (R15). */
@@ -67,8 +68,8 @@ export class SimulatedGateway {
     this.instance = instance as Instance;
     this.process = cluster.process(`gateway ${instance}`, server);
     cluster.put(keys.upGateway(instance), { instance, server: "g", sinceMs: 0 });
-    const store = new ProcessStore(cluster.store.client("admin"), this.process);
-    store.watch("", {
+    this.store = new ProcessStore(cluster.store.client("admin"), this.process);
+    this.store.watch("", {
       snapshot: (entries, { revision }) => this.#changed(this.#map.snapshot(entries, revision)),
       changed: (changes, { revision }) => this.#changed(this.#map.changed(changes, revision)),
     });

@@ -1,6 +1,7 @@
 import { BLOCKS_PER_EXTENT, SECTORS_PER_BLOCK } from "../../src/base/geometry.ts";
 import type { Chance } from "./chance.ts";
 import type { SimulatedCluster } from "./cluster.ts";
+import type { Pace } from "./pace.ts";
 import type { Portal, PortalAnswer } from "./portal.ts";
 import { stamped, valuesOf, type Registers, type Span } from "./registers.ts";
 
@@ -48,6 +49,7 @@ export class Host {
   readonly #chance: Chance;
   readonly #paths: readonly Portal[];
   readonly #registers: Registers;
+  readonly #pace: Pace;
   readonly #settings: HostSettings;
   #path = 0;
   #stopped = false;
@@ -57,12 +59,13 @@ export class Host {
   /** Answers that no fault of a story explains. */
   readonly refused = new Set<string>();
 
-  constructor(name: string, cluster: SimulatedCluster, chance: Chance, paths: readonly Portal[], registers: Registers, settings: HostSettings) {
+  constructor(name: string, cluster: SimulatedCluster, chance: Chance, paths: readonly Portal[], registers: Registers, pace: Pace, settings: HostSettings) {
     this.name = name;
     this.#cluster = cluster;
     this.#chance = chance;
     this.#paths = paths;
     this.#registers = registers;
+    this.#pace = pace;
     this.#settings = settings;
     this.#path = chance.below(paths.length);
   }
@@ -157,7 +160,7 @@ export class Host {
   }
   #later(run: () => void): void {
     const chance = this.#chance;
-    this.#cluster.time.timer(chance.happens(0.2) ? 0 : chance.between(0, this.#settings.pauseMs * 2), () => (this.#stopped ? this.#end() : run()));
+    this.#cluster.time.timer(chance.happens(0.2) ? 0 : chance.between(0, this.#settings.pauseMs * 2), () => this.#pace.turn(() => (this.#stopped ? this.#end() : run())));
   }
   #end(): void {
     this.running -= 1;

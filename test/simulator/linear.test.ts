@@ -94,12 +94,13 @@ function bruteForce(operations: readonly Operation[]): boolean {
 test("the checker of a register agrees with trying every order, on short random histories", () => {
   const chance = new Chance(1, "histories");
   const verdicts = { good: 0, bad: 0 };
-  for (let round = 0; round < 20_000; round += 1) {
+  for (let round = 0; round < 40_000; round += 1) {
     const operations: Operation[] = [];
     let last = 0;
-    for (let i = 0, count = 2 + chance.below(5); i < count; i += 1) {
+    const longest = chance.pick([4, 8, 14]);
+    for (let i = 0, count = 2 + chance.below(7); i < count; i += 1) {
       const fromMs = chance.below(12) * 2;
-      const toMs = fromMs + 1 + chance.below(8) * 2;
+      const toMs = fromMs + 1 + chance.below(longest) * 2;
       const kind = chance.float();
       if (kind < 0.3) operations.push(write((last += 1), fromMs, toMs));
       else if (kind < 0.4) operations.push(write(0, fromMs, toMs));

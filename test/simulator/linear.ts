@@ -38,6 +38,10 @@ class Open {
   readonly lostSwaps = new Set<Pending>();
   /** Number of the last call of somebody who saw the value. */
   readonly lastSeenAt = new Map<number, number>();
+  /** Values that somebody's compare and write expects, so that it may have to find them. */
+  readonly expected = new Set<number>();
+  /** Number of the last call of a compare and write that found something else. */
+  miscomparedAt = -1;
   unmaps = false;
   miscompares = false;
 
@@ -58,6 +62,26 @@ class Open {
       this.lostWrites.set(operation.value, like);
     }
   }
+  /**
+   * What may take effect just before any plain write, for good: a write of its own value that only reads have seen, all of which
+   * wait for it by now, with those reads. Wherever else it takes effect, it could as well do so here, and nobody misses it there,
+   * but for a later compare and write that found something else.
+   */
+  asides(number: number): readonly Aside[] {
+    if (this.#asidesAt === number) return this.#asides;
+    this.#asidesAt = number;
+    this.#asides = [];
+    if (this.miscomparedAt > number) return this.#asides;
+    for (const { operation, id } of this.all.values()) {
+      const { kind, value } = operation;
+      if (kind !== "write" || value === 0 || this.expected.has(value) || !((this.lastSeenAt.get(value) ?? Infinity) <= number)) continue;
+      const readers = [...this.certain.values()].filter(({ operation: other }) => (other.kind === "read" ? other.value === value : other.miscompared === true && other.expected !== value));
+      this.#asides.push({ id, readers: readers.map((reader) => reader.id) });
+    }
+    return this.#asides;
+  }
+  #asidesAt = -1;
+  #asides: Aside[] = [];
   remove(pending: Pending): void {
     const { operation, id } = pending;
     this.all.delete(id);
@@ -68,6 +92,10 @@ class Open {
     like.splice(like.indexOf(pending), 1);
     if (like.length === 0) this.lostWrites.delete(operation.value);
   }
+}
+interface Aside {
+  readonly id: number;
+  readonly readers: readonly number[];
 }
 interface State {
   readonly value: number;
@@ -112,7 +140,9 @@ export function checkRegister(operations: readonly Operation[]): string | null {
   const pending = new Open();
   pending.miscompares = miscomparedUntilMs > -Infinity;
   for (const [number, { isCall, operation }] of events.entries()) {
+    if (isCall && operation.miscompared) pending.miscomparedAt = number;
     if (operation.kind === "write" && operation.value === 0) pending.unmaps = true;
+    if (operation.kind === "compare-and-write") pending.expected.add(operation.expected as number);
     if (isCall && operation.toMs !== Infinity && operation.kind !== "write" && !operation.miscompared) pending.lastSeenAt.set(operation.kind === "read" ? operation.value : (operation.expected as number), number);
   }
   let states: State[] = [{ value: 0, writtenAt: -1, done: new Set() }];
@@ -196,6 +226,12 @@ function apply(state: State, next: Pending, open: Open, number: number): State |
   // Somebody sees the old value later.
   if (open.once(state.value) && (open.lastSeenAt.get(state.value) ?? -1) > number) return null;
   const done = new Set(state.done).add(next.id);
+  if (kind === "write")
+    for (const { id, readers } of open.asides(number)) {
+      if (done.has(id)) continue;
+      done.add(id);
+      for (const reader of readers) done.add(reader);
+    }
   return withObservers({ value, writtenAt: kind === "write" ? number : state.writtenAt, done }, open);
 }
 
@@ -246,8 +282,10 @@ function nameOf({ value, writtenAt, done }: State): string {
 }
 
 function explain(operation: Operation, states: readonly State[], told: readonly Operation[]): string {
-  const around = told.filter((other) => other.fromMs <= operation.toMs && (other.toMs === Infinity || other.toMs >= operation.fromMs - 3000) || other.value === operation.value);
-  const possible = [...new Set(states.map(({ value }) => value))].join(", ");
+  const values = new Set(states.map(({ value }) => value));
+  const possible = [...values].join(", ");
+  // Who sees the old value later says as much as what came before.
+  const around = told.filter((other) => (other.fromMs <= operation.toMs && (other.toMs === Infinity || other.toMs >= operation.fromMs - 3000)) || other.value === operation.value || (other.kind === "read" && values.has(other.value)));
   return `${show(operation)} fits no order; before its answer the value was ${possible}; about then:\n${around.slice(-16).map((other) => `    ${show(other)}`).join("\n")}`;
 }
 export function show({ kind, value, expected, miscompared, fromMs, toMs, latestMs, label }: Operation): string {

@@ -3,6 +3,8 @@ import { ClusterMap } from "../../src/cluster/map.ts";
 import { keys } from "../../src/cluster/schema.ts";
 import type { Platform } from "../../src/platform/platform.ts";
 import type { MemoryClient } from "../../src/platform/store/memory.ts";
+import { Away } from "../../src/role/away.ts";
+import { StoreSilence } from "../../src/role/store-silence.ts";
 import { Gateway } from "../../src/volume/gateway.ts";
 import type { Volume, VolumeResult } from "../../src/volume/volume.ts";
 import { Chance } from "./chance.ts";
@@ -19,6 +21,8 @@ export interface RunningPortal {
   readonly instance: Instance;
   /** Registered in the store: serves from then on (R26). */
   ready: boolean;
+  /** Takes no hosts until then, in its process's clock. */
+  suspendedUntilMs: number;
 }
 /** What a host gets back: a volume's answer, or that the path broke under its command. */
 export type PortalAnswer<T> = VolumeResult<T> | { readonly ok: false; readonly error: "path lost" };
@@ -61,7 +65,7 @@ export class Portal {
     const platform = { clock: process, random: chance, log: cluster.log(this.name) } as unknown as Platform;
     const dialer = cluster.network.dialer(process, this.server, { kind: "gateway", id: String(instance), instance });
     const gateway = new Gateway(platform, map, dialer, instance);
-    const running: RunningPortal = { process, client, store, gateway, instance, ready: false };
+    const running: RunningPortal = { process, client, store, gateway, instance, ready: false, suspendedUntilMs: -Infinity };
     this.running = running;
     cluster.note(`start ${this.name}, instance ${instance}`);
     store.watch("", {
@@ -70,6 +74,20 @@ export class Portal {
     });
     const up = { instance, server: this.server as ServerName, sinceMs: process.wallMs() };
     keepRegistered(store, process, [{ key: keys.upGateway(instance), value: JSON.stringify(up) }], () => (running.ready = true));
+    const door = { suspend: (ms: number) => this.#suspend(running, ms) };
+    const away = new Away({ clock: process, log: platform.log, store, map, reach: gateway.reach, door, instance, server: this.server as ServerName });
+    new StoreSilence(platform, store, (silent) => away.look(silent));
+  }
+
+  /** Drops the sessions. What is under way may still be carried out: more than the product does, which cancels what it has not sent. */
+  #suspend(running: RunningPortal, ms: number): void {
+    const nowMs = running.process.nowMs();
+    if (nowMs >= running.suspendedUntilMs) this.#cluster.note(`${this.name} drops its sessions`);
+    running.suspendedUntilMs = nowMs + ms;
+    for (const tell of [...this.#open]) tell();
+  }
+  get takesHosts(): boolean {
+    return this.running !== null && this.running.ready && this.running.process.nowMs() >= this.running.suspendedUntilMs;
   }
 
   /** kill -9; hosts notice by themselves. `lost`: whether their connections are closed at once, as a kernel does. */
@@ -103,7 +121,7 @@ export class Portal {
   /** One command of a host; `done` is called at most once, and never when its server lost power. */
   submit<T>(volume: number, ask: (volume: Volume) => Promise<VolumeResult<T>>, done: (answer: PortalAnswer<T>) => void): void {
     const { running } = this;
-    if (!running?.ready) return done({ ok: false, error: "path lost" });
+    if (!running || !this.takesHosts) return done({ ok: false, error: "path lost" });
     let over = false;
     const tell = (answer: PortalAnswer<T>): void => {
       if (over) return;

@@ -8,12 +8,13 @@ import type { SimulatedTime } from "./time.ts";
 export class SimulatedProcess implements Clock {
   readonly name: string;
   readonly #time: SimulatedTime;
-  readonly #bootMs: number;
+  #bootMs: number;
   readonly #rate: number;
   #late: (() => void)[] = [];
   #stalled = false;
   #draining = false;
   #alive = true;
+  #pausedMs: number | null = null;
   readonly onDeath: (() => void)[] = [];
 
   constructor(name: string, time: SimulatedTime, bootMs: number, rate: number) {
@@ -30,7 +31,7 @@ export class SimulatedProcess implements Clock {
     return this.#stalled;
   }
   nowMs(): number {
-    return (this.#time.nowMs() - this.#bootMs) * this.#rate;
+    return ((this.#pausedMs ?? this.#time.nowMs()) - this.#bootMs) * this.#rate;
   }
   wallMs(): number {
     return this.#time.nowMs();
@@ -53,7 +54,11 @@ export class SimulatedProcess implements Clock {
   happen(run: () => void): void {
     if (!this.#alive) return;
     if (this.#stalled || this.#draining) this.#late.push(run);
-    else run();
+    else this.#run(run);
+  }
+  #run(run: () => void): void {
+    this.#time.touched.add(this.name);
+    run();
   }
 
   stall(): void {
@@ -64,12 +69,22 @@ export class SimulatedProcess implements Clock {
     this.#stalled = false;
     this.#drain();
   }
+  /** As if its virtual machine were: it stands still, and so does its clock (against A1). */
+  pause(): void {
+    this.#pausedMs ??= this.#time.nowMs();
+    this.stall();
+  }
+  unpause(): void {
+    if (this.#pausedMs !== null) this.#bootMs += this.#time.nowMs() - this.#pausedMs;
+    this.#pausedMs = null;
+    this.resume();
+  }
   #drain(): void {
     this.#draining = true;
     this.#time.soon(() => {
       if (this.#stalled || !this.#alive) return;
       const next = this.#late.shift();
-      next?.();
+      if (next) this.#run(next);
       if (this.#late.length > 0) this.#drain();
       else this.#draining = false;
     });
@@ -77,6 +92,7 @@ export class SimulatedProcess implements Clock {
 
   kill(): void {
     this.#alive = false;
+    this.#time.touched.add(this.name);
     this.#late = [];
     for (const run of this.onDeath.splice(0)) run();
   }

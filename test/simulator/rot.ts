@@ -27,12 +27,12 @@ export function harmsOf(host: SimulatedHost, group: GroupId): Harm[] {
   return [...host.medium.harms].filter((harm) => harm.group === null || harm.group === group);
 }
 
-export type RotKind = "rotten block" | "unreadable block" | "misdirected write" | "rotten journal" | "rotten checkpoint" | "rotten superblock";
+export type RotKind = "rotten block" | "unreadable block" | "misdirected write" | "rotten trailer" | "rotten journal" | "rotten checkpoint" | "rotten superblock";
 
 /** What could be hurt; null when there is nothing of the kind now. */
 export function findPages(cluster: SimulatedCluster, name: string, kind: RotKind, chance: Chance): Harm[] | null {
   const host = cluster.host(name);
-  const found = kind === "rotten journal" ? journalPages(host) : kind === "rotten checkpoint" ? newestCheckpoint(host) : kind === "rotten superblock" ? superblock(host) : blocks(cluster, host);
+  const found = kind === "rotten journal" ? journalPages(host) : kind === "rotten checkpoint" ? newestCheckpoint(host) : kind === "rotten superblock" ? superblock(host) : ofExtents(cluster, host, (page) => (page < BLOCKS_PER_EXTENT) !== (kind === "rotten trailer"));
   const clean = found.filter(({ inode, page }) => !inode.before.has(page) && !inode.hurt.has(page));
   const count = kind === "misdirected write" ? 2 : 1;
   return clean.length < count ? null : chance.shuffled(clean.length > 64 ? Array.from({ length: 64 }, () => chance.pick(clean)) : clean).slice(0, count);
@@ -42,7 +42,8 @@ export function inflict(host: SimulatedHost, kind: RotKind, harms: readonly Harm
   const [first, second] = harms;
   if (!first) return;
   for (const harm of harms) host.medium.harms.add(harm);
-  if (kind === "unreadable block") return first.inode.hurtPage(first.page, null);
+  if (kind === "rotten trailer") host.medium.rottenTrailers.add(first.path);
+  if (kind === "unreadable block" || (kind === "rotten trailer" && chance.happens(0.25))) return first.inode.hurtPage(first.page, null);
   // The write went where another block lies, and its own place did not get it.
   if (kind === "misdirected write" && second) {
     const content = Buffer.from(first.inode.pages.get(first.page) ?? Buffer.alloc(4096));
@@ -56,7 +57,8 @@ export function inflict(host: SimulatedHost, kind: RotKind, harms: readonly Harm
   first.inode.hurtPage(first.page, rotten);
 }
 
-function blocks(cluster: SimulatedCluster, host: SimulatedHost): Harm[] {
+/** Pages of content, or of a trailer's two slots. */
+function ofExtents(cluster: SimulatedCluster, host: SimulatedHost, wanted: (page: number) => boolean): Harm[] {
   const { node } = host.running ?? {};
   const { disk } = host.medium;
   const found: Harm[] = [];
@@ -67,7 +69,7 @@ function blocks(cluster: SimulatedCluster, host: SimulatedHost): Harm[] {
       const inode = disk.find(path);
       const key = parseExtentName(name);
       const group = key && node.groupOf(key);
-      if (inode && group && cluster.groupIds.includes(group)) for (const page of inode.pages.keys()) if (page < BLOCKS_PER_EXTENT) found.push({ inode, page, path, group });
+      if (inode && group && cluster.groupIds.includes(group)) for (const page of inode.pages.keys()) if (wanted(page)) found.push({ inode, page, path, group });
     }
   }
   return found;

@@ -16,6 +16,8 @@ export class SimulatedTime implements Clock {
   readonly #events: Event[] = [];
   /** Called after each event: for what must hold at every instant. */
   readonly watchers: (() => void)[] = [];
+  /** Names of the processes that something has happened to since the last event: only their state can have changed. */
+  readonly touched = new Set<string>();
 
   nowMs(): number {
     return this.#nowMs;
@@ -65,6 +67,7 @@ export class SimulatedTime implements Clock {
     event.run();
     drainMicrotasks();
     for (const watch of this.watchers) watch();
+    this.touched.clear();
   }
 
   #push(event: Event): void {

@@ -4,21 +4,32 @@ import { keys, type DriveRecord } from "../../src/cluster/schema.ts";
 import type { Log } from "../../src/platform/platform.ts";
 import { MemoryStore } from "../../src/platform/store/memory.ts";
 import { Registration } from "../../src/storage/registration.ts";
+import { SimulatedProcess } from "../simulator/process.ts";
+import { ProcessStore } from "../simulator/store.ts";
 import { SimulatedTime } from "../simulator/time.ts";
 
 const ID = "00000000000000aa" as DriveId;
 const log: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
 
+/** Servers on which the drive answers whoever asks. */
+const answering = new Set<string>();
+const asked: string[] = [];
+
 class Place {
   readonly refusals: string[] = [];
   registered = false;
   readonly client;
+  readonly process: SimulatedProcess;
   readonly registration: Registration;
   constructor(time: SimulatedTime, store: MemoryStore, server: string, instance: number) {
     this.client = store.client(server);
     const record: DriveRecord = { id: ID, server: server as ServerName, address: server, port: 1, instance: instance as Instance, capacityBytes: 1 };
     const observed = { instance: record.instance, usedBytes: 0, groups: [] };
-    this.registration = new Registration(this.client, time, log, record, () => observed, (why) => this.refusals.push(why));
+    this.process = new SimulatedProcess(server, time, 0, 1);
+    this.registration = new Registration(new ProcessStore(this.client, this.process), this.process, log, record, () => observed, (why) => this.refusals.push(why), async (place) => {
+      asked.push(place.server);
+      return answering.has(place.server);
+    });
     void this.registration.start().then(() => (this.registered = this.refusals.length === 0));
   }
 }
@@ -56,6 +67,21 @@ describe("a disk with the identity of a drive", () => {
     expect(where()).toBe("s1");
   });
 
+  test("is refused while that drive answers on another server, although the store has not heard of it for long", () => {
+    const { time, store, where } = world();
+    const original = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    void original.client.close();
+    time.pass(30_000);
+    answering.add("s1");
+    const clone = new Place(time, store, "s2", 6);
+    time.pass(30_000);
+    answering.clear();
+    expect(clone.registered).toBe(false);
+    expect(clone.refusals.join()).toContain("alive on server s1");
+    expect(where()).toBe("s1");
+  });
+
   test("that was moved to another server registers there when its old place has gone silent", () => {
     const { time, store, where } = world();
     const before = new Place(time, store, "s1", 5);
@@ -78,6 +104,25 @@ describe("a disk with the identity of a drive", () => {
     store.setAvailable(false);
     time.pass(20_000);
     store.setAvailable(true);
+    time.pass(20_000);
+    expect(moved.refusals).toEqual([]);
+    expect(moved.registered).toBe(true);
+    expect(where()).toBe("s2");
+  });
+
+  test("that was moved, and stood still while the store had no quorum, registers when its old place has gone silent", () => {
+    const { time, store, where } = world();
+    const before = new Place(time, store, "s1", 5);
+    time.pass(1000);
+    before.process.kill();
+    const moved = new Place(time, store, "s2", 6);
+    time.pass(1000);
+    moved.process.stall();
+    store.setAvailable(false);
+    time.pass(11_000);
+    store.setAvailable(true);
+    time.pass(1);
+    moved.process.resume();
     time.pass(20_000);
     expect(moved.refusals).toEqual([]);
     expect(moved.registered).toBe(true);

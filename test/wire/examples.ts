@@ -34,7 +34,7 @@ export const EXAMPLES: { readonly [T in Message["type"]]: Extract<Message, { typ
   "catch-up": { ...common, type: "catch-up", common: id(5, 11), base: id(4, 9), entries: [entry("snapshot", 12)], dirty: [range] },
   manifest: { ...common, type: "manifest", after: null, through: key, extents: [{ key, version: id(6, 12), digest: 0x1122334455667788n }] },
   differs: { ...common, type: "differs", extents: [{ key, held: null }, { key: { ...key, extent: 9 as ExtentIndex }, held: BigUint64Array.from({ length: 1024 }, (_, i) => BigInt(i)) }] },
-  copy: { ...common, type: "copy", allocates: 9, range, version: null, checksums: Uint32Array.of(0, 0), data: Buffer.alloc(0), clean: { first: 16, count: 32 } },
+  copy: { ...common, type: "copy", allocates: 9, lost: false, range, version: null, checksums: Uint32Array.of(0, 0), data: Buffer.alloc(0), clean: { first: 16, count: 32 } },
   "caught-up": { ...common, type: "caught-up", through: id(6, 14), operations: [{ gateway: 0xabcdef012345 as Instance, operation: 99, result: 0 }], purged: [0x1_0000_0009 as VolumeId] },
   "stale-epoch": { ...common, type: "stale-epoch", config },
   beacon: { ...common, type: "beacon", number: 77, groups: [{ group: common.group, epoch: common.epoch, committed: id(6, 13) }] },

@@ -23,7 +23,7 @@ test("a drive of this process is reached without a socket, in order, and never i
     far = channel;
     return drive.events;
   };
-  const dialer = new LocalDialer(SELF, none, new Map([[HERE, { instance: 8 as Instance, accept }]]));
+  const dialer = new LocalDialer(SELF, none, new Map([[HERE, { instance: 8 as Instance, refuse: () => null, accept }]]));
   const channel = await dialer.dial({ driveId: HERE, address: "", port: 0 }, () => caller.events);
   expect([channel.peer.instance, (far as Channel | null)?.peer]).toEqual([8 as Instance, SELF]);
   channel.send(EXAMPLES.write);
@@ -46,4 +46,21 @@ test("a drive of another process is reached through the other dialer", async () 
   const dialer = new LocalDialer(SELF, remote, new Map());
   await expect(dialer.dial({ driveId: HERE, address: "127.0.0.1", port: 1 }, () => recorder().events)).rejects.toThrow("nothing listens there");
   expect(asked).toEqual([HERE]);
+});
+
+// R14, R26: what a drive does not listen to over a socket it does not listen to here.
+test("a drive of this process refuses whom it would refuse over a socket", async () => {
+  let refusal: string | null = "this gateway was banned";
+  const asked: Peer[] = [];
+  const accepted: Channel[] = [];
+  const refuse = ({ peer }: { readonly peer: Peer }): string | null => (asked.push(peer), refusal);
+  const accept = (channel: Channel): ChannelEvents => (accepted.push(channel), recorder().events);
+  const none: Dialer = { dial: () => Promise.reject(new Error("not here")) };
+  const dialer = new LocalDialer(SELF, none, new Map([[HERE, { instance: 8 as Instance, refuse, accept }]]));
+  const dial = (): Promise<Channel> => dialer.dial({ driveId: HERE, address: "", port: 0 }, () => recorder().events);
+  await expect(dial()).rejects.toThrow("was banned");
+  expect([asked.length, accepted.length]).toEqual([1, 0]);
+  refusal = null;
+  await dial();
+  expect(accepted.length).toBe(1);
 });

@@ -108,3 +108,14 @@ describe("the hello", () => {
     expect(() => decodeHello(encodeHello({ ...HELLO, version: 2 }))).toThrow("update the older one");
   });
 });
+
+describe("a copy of lost blocks", () => {
+  const { checksums: _none, data: _empty, version: _without, ...copy } = EXAMPLES.copy;
+  const lost: Message = { ...copy, lost: true, version: { epoch: 5 as never, seq: 7 }, checksums: Uint32Array.of(9, 0), data: Buffer.alloc(0) };
+
+  test("has checksums and no content", () => {
+    expect(parse(frameOf(lost))).toEqual([lost]);
+    const bad: Message[] = [{ ...lost, data: Buffer.alloc(8192) }, { ...lost, version: null }, { ...lost, lost: false }];
+    for (const message of bad) expect(() => decodeMessage(MESSAGE_TYPES.copy, message, encodeHead(message), messageData(message))).toThrow(FormatError);
+  });
+});

@@ -15,6 +15,8 @@ const ASK_WITHIN_MS = 1000;
 /** What the word on lost servers needs besides the store, which is silent when it is given (R24). */
 export interface LoneServer {
   readonly server: string;
+  /** What the kernel says of a port: a refusal proves that nobody serves there. */
+  askPort(address: string, port: number): Promise<"refused" | "open" | "unknown">;
   give(word: { readonly givenMs: number; readonly servers: ServerName[] }): Promise<void>;
 }
 
@@ -45,7 +47,7 @@ export function addLoneRoutes(app: ApiApp, context: ApiContext): void {
     const answer = await commit<ClusterSettings>(store, async () => {
       const { found } = await store.get(keys.settings);
       const before = found ? parseValue(clusterSettings, keys.settings, found.value) : DEFAULT_SETTINGS;
-      const settings: ClusterSettings = { ...before, ...body };
+      const settings: ClusterSettings = { loneSurvivor: body.loneSurvivor ?? before.loneSurvivor, strictReads: body.strictReads ?? before.strictReads };
       const value = JSON.stringify(settings);
       return { transaction: { compares: [{ key: keys.settings, revision: found?.revision ?? 0 }], puts: [{ key: keys.settings, value }] }, proof: { key: keys.settings, value }, result: settings, what: "change the cluster's settings" };
     });

@@ -101,7 +101,7 @@ async function prepareDelete({ store, platform }: ApiContext, volumeName: string
   const mapping = (await readMappings(store)).find((candidate) => candidate.volume === volume.id && candidate.host === host.name);
   const what = `unmap ${volume.id} ${host.name}`;
   if (mapping === undefined) {
-    const open = (await openFences(store)).find(({ fence }) => fence.what.startsWith(what));
+    const open = (await openFences(store)).find(({ fence }) => fence.what.startsWith(`${what} `));
     if (!open) throw new Problem("not-found", `The volume ${volume.name} is not mapped to the host ${host.name}.`);
     const lun = Number(open.fence.what.slice(what.length + 1));
     const proof = { key: keys.fence(open.id), value: JSON.stringify(open.fence) };

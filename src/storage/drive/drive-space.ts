@@ -11,7 +11,7 @@ export class SpaceBook {
   readonly #directory: string;
   /** What the filesystem had left when it was asked, and what the books said then. */
   #left: { readonly freeBytes: number; readonly usedBytes: number } | null = null;
-  parkedBytes = 0;
+  parkedBytes: () => number = () => 0;
   #usedBytes: () => number = () => 0;
   #timer: Timer | null = null;
 
@@ -21,7 +21,7 @@ export class SpaceBook {
   }
 
   now(capacityBytes: number, usedBlocks: number, extents: number): DriveSpace {
-    const usedBytes = (usedBlocks + extents * EXTENT_OVERHEAD_BLOCKS) * BLOCK_BYTES + this.parkedBytes;
+    const usedBytes = (usedBlocks + extents * EXTENT_OVERHEAD_BLOCKS) * BLOCK_BYTES + this.parkedBytes();
     const left = this.#left ? this.#left.freeBytes - (usedBytes - this.#left.usedBytes) : Infinity;
     return { capacityBytes, usedBytes, freeBytes: Math.max(0, Math.min(capacityBytes - usedBytes, left)) };
   }

@@ -1,6 +1,7 @@
 import type { DriveId, GroupId, Instance } from "../../base/ids.ts";
 import type { BlockRange, EntryId, ExtentKey } from "../../wire/entry.ts";
-import type { ReplicaImage } from "./image.ts";
+import type { Keeping, ReplicaImage } from "./image.ts";
+import type { ParkedCounts } from "./parked-folder.ts";
 import type { JournalRecord } from "./records.ts";
 
 /**
@@ -22,6 +23,7 @@ export interface Drive {
   readonly instance: Instance;
   /** Durable state of every replica on this drive. Images change only inside the drive, right before a `durable` callback. */
   readonly images: ReadonlyMap<GroupId, ReplicaImage>;
+  readonly keeping: Keeping;
   /**
    * Appends to the journal. In the order of the calls: the record becomes durable, its image changes (`reduce`), `durable` is
    * called, its content is applied to the extents, `applied` is called (for records without content right after `durable`).
@@ -41,6 +43,7 @@ export interface Drive {
   extents(): ExtentKey[];
   /** R9: copies the range's present content and the reason durably to parked/ before it is overwritten. */
   park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void>;
+  readonly parked: ParkedCounts;
   space(): DriveSpace;
   readonly memory: StoreMemory;
   /** R14: a higher revision of the same store was seen; durable within about five seconds, never waited for. */
@@ -56,7 +59,7 @@ export const EXTENT_OVERHEAD_BLOCKS = 6;
 export interface DriveSpace {
   /** Nominal: what the drive offers for extents. */
   readonly capacityBytes: number;
-  /** Blocks, with each extent's overhead, and what this process has parked; what was parked before shows in `freeBytes` alone. */
+  /** Blocks, with each extent's overhead, and what is parked. */
   readonly usedBytes: number;
   /** Of the capacity, or less when the filesystem has less. */
   readonly freeBytes: number;

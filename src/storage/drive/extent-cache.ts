@@ -2,7 +2,7 @@ import { assert } from "../../base/assert.ts";
 import { EXTENT_BYTES } from "../../base/geometry.ts";
 import type { DriveId } from "../../base/ids.ts";
 import { FileError, type File, type Platform } from "../../platform/platform.ts";
-import { showId, type ExtentKey } from "../../wire/entry.ts";
+import type { ExtentKey } from "../../wire/entry.ts";
 import { ExtentIndexTable, UNKNOWN } from "./extent-index.ts";
 import { directoryName, EXTENT_DIRECTORIES, extentDirectory, extentName, EXTENTS } from "./layout.ts";
 import { EXTENT_FILE_BYTES, readTrailerSlots, Trailer, TRAILER_SLOT_BYTES, TRAILER_SLOTS } from "./trailer.ts";
@@ -52,7 +52,7 @@ export class ExtentCache {
   readonly dirty = new Set<Extent>();
   /** Directories in which names changed since they were last synced. */
   readonly changedDirectories = new Set<number>();
-  /** While the journal is replayed, a torn trailer is what the interrupted checkpoint left; replay makes it good. */
+  /** While the journal is replayed, unequal slots are what an interrupted checkpoint left, and replay makes an extent that has none. */
   replaying = true;
   readonly #platform: Platform;
   readonly #directory: string;
@@ -105,7 +105,7 @@ export class ExtentCache {
     if (count !== null) {
       // What a process that was killed had not synced belongs to extents that the journal's replay touches.
       extent.inherited = this.replaying;
-      extent.trailer = await this.#readTrailer(extent);
+      await this.#readTrailer(extent);
       if (extent.trailer === null) this.index.delete(extent.key);
       else if (count === UNKNOWN) this.index.set(extent.key, extent.trailer.allocated);
     }
@@ -207,27 +207,39 @@ export class ExtentCache {
     this.#all.delete(extent.name);
   }
 
-  async #readTrailer(extent: Extent): Promise<Trailer | null> {
+  async #readTrailer(extent: Extent): Promise<void> {
+    const { trailer, state } = readTrailerSlots(await this.#readSlots(extent), this.#drive, extent.key);
+    extent.trailer = trailer;
+    if (state === "whole") return;
+    if (state === "uneven") {
+      if (!this.replaying) this.#platform.log.warn("one of the two slots with an extent's checksums is damaged: it is written anew from the other", { extent: extent.name });
+      // The next checkpoint makes both good.
+      return this.changed(extent);
+    }
+    if (state === "unborn" && this.replaying) return this.#closeFile(extent);
+    extent.trailer = new Trailer();
+    extent.trailer.forgetContent();
+    this.#platform.log.error("an extent's checksums are damaged: all its blocks count as bad until they are repaired", { extent: extent.name });
+  }
+  /** Both; one that cannot be read takes the other with it as little as one that rotted. */
+  async #readSlots(extent: Extent): Promise<Buffer> {
     const slots = Buffer.alloc(TRAILER_SLOTS * TRAILER_SLOT_BYTES);
     const open = await this.acquire(extent);
-    let unreadable = false;
+    const read = async (from: number, length: number): Promise<boolean> => {
+      try {
+        await open.file.read(slots, from, length, EXTENT_BYTES + from);
+        return true;
+      } catch (error) {
+        if (!(error instanceof FileError) || error.code !== "EIO") throw error;
+        slots.fill(0xff, from, from + length);
+        return false;
+      }
+    };
     try {
-      await open.file.read(slots, 0, slots.length, EXTENT_BYTES);
-    } catch (error) {
-      if (!(error instanceof FileError) || error.code !== "EIO") throw error;
-      unreadable = true;
+      if (!(await read(0, slots.length))) for (let at = 0; at < slots.length; at += TRAILER_SLOT_BYTES) await read(at, TRAILER_SLOT_BYTES);
     } finally {
       this.release(extent, open);
     }
-    const { trailer, state } = readTrailerSlots(slots, this.#drive, extent.key);
-    if (state === "whole" && !unreadable) return trailer;
-    if (state === "torn" && !unreadable && this.replaying) {
-      if (trailer === null) this.#closeFile(extent);
-      return trailer;
-    }
-    const rotten = trailer ?? new Trailer();
-    rotten.forgetContent();
-    this.#platform.log.error("an extent's checksums are damaged: all its blocks count as bad until they are repaired", { extent: extent.name, version: showId(rotten.version) });
-    return rotten;
+    return slots;
   }
 }

@@ -212,11 +212,21 @@ export class Extents {
     await this.#put(extent, entry, checksums, data, idOf(entry), (block) => !isSkipped(skip, block));
   }
 
-  async #copy(extent: Extent, { range, version, checksums, data }: CopyRecord): Promise<void> {
+  async #copy(extent: Extent, { range, version, checksums, data, lost }: CopyRecord): Promise<void> {
     if (version === null) return this.#drop(extent);
+    if (lost) return this.#lose(extent, range, checksums, version);
     const wanted = (block: number): boolean => checksums[block - range.first] !== 0;
     await this.#clear(extent, range, version, (block) => !wanted(block));
     await this.#put(extent, range, checksums, data, version, wanted);
+  }
+
+  /** I7: the blocks verify only with the content that they should have, which may be what lies here; else they read as bad ones. */
+  async #lose(extent: Extent, { first, count }: BlockRange, checksums: Uint32Array, version: EntryId): Promise<void> {
+    if (!extent.trailer) this.cache.release(extent, await this.cache.acquire(extent, true));
+    const before = extent.trailer?.allocated ?? 0;
+    const trailer = (extent.trailer ??= new Trailer());
+    for (let i = 0; i < count; i += 1) trailer.set(first + i, checksums[i] as number);
+    this.#changed(extent, trailer, before, version);
   }
 
   #unmap(extent: Extent, { entry, skip }: EntryRecord): Promise<void> {

@@ -22,15 +22,17 @@ async function flushExtent(cache: ExtentCache, drive: DriveId, extent: Extent, b
   if (!trailer || !extent.dirty) return;
   cache.repin(extent);
   try {
-    // The first time both slots: an empty one then tells a first checkpoint that was interrupted from a slot that rotted.
-    for (let slots = trailer.generation === 0 ? TRAILER_SLOTS : 1; slots > 0; slots -= 1) {
-      const { changes } = extent;
+    // I7: both slots, one durable before the other is touched. Whichever is valid at a start then holds all that the checkpoint
+    // covers, and replay brings the rest: neither a torn slot nor a rotten one takes anything with it.
+    let { changes } = extent;
+    for (let slot = 0; slot < TRAILER_SLOTS; slot += 1) {
       const open = await cache.acquire(extent);
       try {
         if (extent.trailer !== trailer) return;
         if (extent.inherited) await open.file.sync();
         extent.inherited = false;
         if (extent.trailer !== trailer) return;
+        if (slot === 0) ({ changes } = extent);
         const generation = trailer.generation + 1;
         encodeTrailer(buffer, drive, extent.key, trailer, generation);
         await open.file.write(buffer, 0, TRAILER_SLOT_BYTES, slotOffset(generation));
@@ -39,8 +41,8 @@ async function flushExtent(cache: ExtentCache, drive: DriveId, extent: Extent, b
       } finally {
         cache.release(extent, open);
       }
-      if (slots === 1 && extent.trailer === trailer && extent.changes === changes) cache.clean(extent);
     }
+    if (extent.trailer === trailer && extent.changes === changes) cache.clean(extent);
   } catch (error) {
     // Dropped meanwhile: there is no file any more.
     if (extent.trailer === trailer || !(error instanceof FileError) || error.code !== "ENOENT") throw error;

@@ -50,9 +50,7 @@ export class DriveIdentity {
       if (!found) throw new OpenError("drive-failed", `both copies of the superblock in ${directory} are damaged`);
       if (found.clusterId !== clusterId) throw new OpenError("configuration", `the drive in ${directory} belongs to another cluster (${found.clusterId})`);
       const identity = new DriveIdentity(platform, file, found, failed);
-      // Into both copies: if the one that says it rotted, the next process would take the same instance again.
       await identity.update({ instance: (found.instance + 1) as Instance });
-      await identity.update({});
       return identity;
     } catch (error) {
       await file.close();
@@ -91,11 +89,16 @@ export class DriveIdentity {
     await this.#file.close();
   }
 
-  /** One after the other: each write goes over the copy that the last one did not. */
+  /**
+   * Into both copies, one after the other: each write goes over the copy that the last one did not. If one alone said it and
+   * rotted, the drive would go back: the next process would take the same instance again, or obey an older incarnation (R14).
+   */
   #write(): Promise<void> {
     const write = async (): Promise<void> => {
-      this.#current = { ...this.#current, generation: this.#current.generation + 1 };
-      await writeSuperblock(this.#file, this.#current);
+      for (let copy = 0; copy < 2; copy += 1) {
+        this.#current = { ...this.#current, generation: this.#current.generation + 1 };
+        await writeSuperblock(this.#file, this.#current);
+      }
     };
     this.#writing = this.#writing.then(write);
     return this.#writing;

@@ -18,6 +18,7 @@ export interface ImageSnapshot {
   readonly incomplete: boolean;
   readonly incompleteThrough: EntryId;
   readonly damaged: boolean;
+  readonly givenUp: boolean;
   readonly diverged: readonly EntryHeader[];
   readonly reconciling: readonly BlockRange[];
   readonly operations: readonly OperationResult[];
@@ -35,6 +36,7 @@ export function snapshotImage(image: ReplicaImage): ImageSnapshot {
     incomplete: image.incomplete,
     incompleteThrough: image.incompleteThrough,
     damaged: image.damaged,
+    givenUp: image.givenUp,
     diverged: image.diverged.slice(),
     reconciling: image.reconciling.slice(),
     operations: image.operationResults(),
@@ -47,7 +49,7 @@ export function snapshotImage(image: ReplicaImage): ImageSnapshot {
  * Image in a checkpoint
  * size | field
  *    8 | group
- *    1 | flags: 1 config present, 2 incomplete, 4 damaged
+ *    1 | flags: 1 config present, 2 incomplete, 4 damaged, 8 given up
  *    - | config: text, JSON (when present)
  *   16 | committed
  *   16 | incomplete through
@@ -63,7 +65,7 @@ export function snapshotImage(image: ReplicaImage): ImageSnapshot {
  */
 export function encodeImage(image: ImageSnapshot): Buffer {
   const writer = new Writer(1024 + ENTRY_HEADER_BYTES * image.entries.length);
-  writer.u64(image.group).u8((image.config ? 1 : 0) | (image.incomplete ? 2 : 0) | (image.damaged ? 4 : 0));
+  writer.u64(image.group).u8((image.config ? 1 : 0) | (image.incomplete ? 2 : 0) | (image.damaged ? 4 : 0) | (image.givenUp ? 8 : 0));
   if (image.config) writer.text(JSON.stringify(image.config));
   writeId(writer, image.committed);
   writeId(writer, image.incompleteThrough);
@@ -88,6 +90,7 @@ export function decodeImage(buffer: Buffer): ReplicaImage {
   if (flags & 1) image.config = readConfig(reader);
   image.incomplete = (flags & 2) !== 0;
   image.damaged = (flags & 4) !== 0;
+  image.givenUp = (flags & 8) !== 0;
   image.committed = readId(reader);
   image.incompleteThrough = readId(reader);
   const base = readId(reader);

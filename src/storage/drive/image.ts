@@ -12,11 +12,11 @@ export interface Keeping {
   readonly entries: number;
   /** Ranges in the map of changes, 8 bytes each; over it a copy that was away is compared by digests. */
   readonly changes: number;
-  /** Only simulated drives: entries go as soon as they are committed, so that it happens within a short story. */
-  readonly early: boolean;
+  /** R20: an entry stays for so long after it was acknowledged: a late repetition must find it (R15). Less only in simulation. */
+  readonly settledMs: number;
 }
 /** With 340 groups on a drive of 16 TB: 340 x (128 x about 300 bytes + 64 KiB) are 35 MB at the worst. */
-export const KEEPING: Keeping = { entries: 128, changes: 8192, early: false };
+export const KEEPING: Keeping = { entries: 128, changes: 8192, settledMs: 10_000 };
 /** Over this a log lets go of what is committed, however young: bounds memory, and the messages that carry a log. */
 const LOG_ENTRIES_MAX = 65_536;
 
@@ -42,6 +42,8 @@ export class ReplicaImage {
   reconciling: BlockRange[] = [];
   /** Lost acknowledged data (journal damage, a log shorter than what was acknowledged): never a source. */
   damaged = false;
+  /** R23: the group was given up to another copy while this one was away: what it holds is parked before it is overwritten. */
+  givenUp = false;
   readonly operations = new Map<Instance, Map<number, number>>();
   /** R16: the gateway has no open operation below this. Not kept over a restart: what is older than that is late anyway (R15 i). */
   readonly oldestOpen = new Map<Instance, number>();
@@ -85,6 +87,7 @@ export class ReplicaImage {
         this.diverged = [];
         this.reconciling = [];
         this.damaged = false;
+        this.givenUp = false;
         this.operations.clear();
         for (const operation of record.operations) this.#remember(operation);
         for (const volume of record.purged) this.purged.add(volume);
@@ -98,10 +101,12 @@ export class ReplicaImage {
         return;
       case "committed":
         this.committed = laterId(this.committed, record.id);
-        this.#trim(keeping.early ? this.committed : record.settled, keeping.entries, keeping);
+        this.#trim(record.settled, keeping.entries, keeping);
         return;
       case "forget":
         return this.#forget();
+      case "accept-loss":
+        return this.#acceptLoss(record.config);
     }
   }
 
@@ -121,6 +126,7 @@ export class ReplicaImage {
     this.diverged = [];
     this.reconciling = [];
     this.damaged = false;
+    this.givenUp = false;
     this.operations.clear();
     this.purged.clear();
   }
@@ -148,9 +154,29 @@ export class ReplicaImage {
     for (const entry of this.log.trim(limit, keep)) this.changes.fold(entry, keeping.changes);
   }
 
+  /**
+   * R23: what is here is whole by an administrator's word, for the configuration that the word was given for. The log begins anew at
+   * an id of that epoch, so that no entry from before is a common point with any other copy.
+   */
+  #acceptLoss(config: GroupConfig): void {
+    assert(config.loss?.epoch === config.epoch && config.epoch > this.epoch, "R23: a word counts for its own configuration, once");
+    const base: EntryId = { epoch: config.epoch, seq: this.log.last.seq + 1 };
+    this.log = new EntryLog(base);
+    this.changes.reset(base);
+    this.committed = base;
+    this.incomplete = false;
+    this.damaged = false;
+    this.givenUp = false;
+    this.diverged = [];
+    this.reconciling = [];
+    this.#obey(config);
+  }
+
   /** R9: from when a copy leaves until the group is whole again, what the log lets go of is kept in the map of changes. */
   #obey(config: GroupConfig): void {
     const before = this.config;
+    // R23: another history goes on. This one is no source and has no common point with it, until it is copied anew.
+    if (config.loss && config.loss.epoch > this.epoch && config.epoch !== config.loss.epoch && !this.blank) this.damaged = this.givenUp = true;
     this.config = config;
     if (config.members.length > groupFactor(this.group) && config.learners.length === 0) return this.changes.reset(this.log.base);
     // What is committed by now is on every copy that leaves now.

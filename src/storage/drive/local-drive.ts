@@ -12,7 +12,7 @@ import type { DriveIdentity } from "./identity.ts";
 import { snapshotImage } from "./image-codec.ts";
 import { KEEPING, ReplicaImage, type Keeping } from "./image.ts";
 import { Journal, type Appended, type JournalPlace } from "./journal.ts";
-import { writeParked } from "./parked.ts";
+import { ParkedFolder, type ParkedCounts } from "./parked-folder.ts";
 import type { JournalRecord } from "./records.ts";
 import type { JournalRing } from "./ring.ts";
 import type { Superblock } from "./superblock.ts";
@@ -57,7 +57,7 @@ export class LocalDrive implements Drive {
   #checkpointing: Promise<void> | null = null;
   #requested = false;
   #timer: Timer | null = null;
-  #parkedCount = 0;
+  readonly #parked: ParkedFolder;
   readonly #space: SpaceBook;
   #closing = false;
   #dead = false;
@@ -69,6 +69,8 @@ export class LocalDrive implements Drive {
     this.#identity = identity;
     this.#images = images;
     this.#space = new SpaceBook(platform, directory);
+    this.#parked = new ParkedFolder(platform, directory, identity.current.capacityBytes);
+    this.#space.parkedBytes = () => this.#parked.counts.bytes;
     this.#extents = new Extents(new ExtentCache(platform, directory, identity.current.driveId), group, {
       progress: () => this.#progress(),
       failed: (error) => this.fail(error),
@@ -77,6 +79,9 @@ export class LocalDrive implements Drive {
 
   get id(): DriveId {
     return this.#identity.current.driveId;
+  }
+  get keeping(): Keeping {
+    return this.#tuning.keeping;
   }
   get instance(): Instance {
     return this.#identity.current.instance;
@@ -136,10 +141,13 @@ export class LocalDrive implements Drive {
   }
   async #park(group: GroupId, range: BlockRange, why: string, ids: readonly EntryId[]): Promise<void> {
     const { data, checksums } = await this.#extents.readUnverified(range);
-    this.#parkedCount += 1;
-    const name = `${group}-${this.instance}-${this.#parkedCount}`;
-    await writeParked(this.#platform, this.#directory, name, { group, range, why, ids, parkedAtMs: this.#platform.clock.wallMs(), checksums, data });
-    this.#space.parkedBytes += data.length;
+    await this.#parked.keep(this.instance, { group, range, why, ids, checksums, data }, () => this.space().freeBytes);
+  }
+  get parked(): ParkedCounts {
+    return this.#parked.counts;
+  }
+  openParked(): Promise<void> {
+    return this.#parked.open();
   }
   /** A failure of the medium is no result: the process ends, and until then nobody hears of it. */
   #orNever<T>(work: Promise<T>): Promise<T> {
@@ -168,7 +176,7 @@ export class LocalDrive implements Drive {
   commit(record: JournalRecord, applied: () => void): boolean {
     let image = this.#images.get(record.group);
     if (!image) this.#images.set(record.group, (image = new ReplicaImage(record.group)));
-    image.reduce(record, this.#tuning.keeping);
+    image.reduce(record, this.keeping);
     return this.#extents.apply(record, applied);
   }
 
@@ -276,7 +284,8 @@ export class LocalDrive implements Drive {
 
   #tick(): void {
     this.#timer = this.#platform.clock.timer(this.#tuning.checkpointIntervalMs, () => {
-      if ((this.#journal as Journal).next.position !== this.#checkpointPosition) this.#request();
+      // A slot that rotted is written anew though nothing else changes.
+      if ((this.#journal as Journal).next.position !== this.#checkpointPosition || this.#extents.cache.dirty.size > 0) this.#request();
       this.#tick();
     });
   }

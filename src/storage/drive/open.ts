@@ -29,6 +29,8 @@ export interface OpenDriveOptions {
 const REPLAY_AHEAD_BYTES = 16 * 1024 * 1024;
 /** Up to here a start that follows a crash counts allocated blocks before it is done; with more extents, in the background. */
 const COUNTED_AT_OPEN_MAX = 2048;
+/** Of an extent whose volume is not known. */
+const NO_GROUP = 0 as GroupId;
 /** Directories listed at once. */
 const LISTS_MAX = 4;
 
@@ -47,9 +49,10 @@ export async function openDrive(platform: Platform, options: OpenDriveOptions): 
     await platform.files.syncDirectory(`${directory}/${CHECKPOINTS}`);
     const checkpoint = await loadCheckpoint(platform, directory, identity);
     const drive = new LocalDrive(platform, directory, identity, checkpoint.images, options.group, options.tuning);
+    await drive.openParked();
     await listExtents(platform, drive.extentsOfDrive.cache);
     drive.extentsOfDrive.usedBlocks = checkpoint.header.usedBlocks;
-    await new Replay(platform, directory, identity, checkpoint, drive).run();
+    await new Replay(platform, directory, identity, checkpoint, drive, options.group).run();
     return drive;
   } catch (error) {
     await identity?.close();
@@ -87,13 +90,15 @@ class Replay {
   readonly #identity: DriveIdentity;
   readonly #checkpoint: Checkpoint;
   readonly #drive: LocalDrive;
+  readonly #group: (key: ExtentKey) => GroupId;
 
-  constructor(platform: Platform, directory: string, identity: DriveIdentity, checkpoint: Checkpoint, drive: LocalDrive) {
+  constructor(platform: Platform, directory: string, identity: DriveIdentity, checkpoint: Checkpoint, drive: LocalDrive, group: (key: ExtentKey) => GroupId) {
     this.#platform = platform;
     this.#directory = directory;
     this.#identity = identity;
     this.#checkpoint = checkpoint;
     this.#drive = drive;
+    this.#group = group;
   }
 
   async run(): Promise<void> {
@@ -167,6 +172,11 @@ class Replay {
 
   #markDamaged(why: string): void {
     const { images } = this.#checkpoint;
+    // A group that only the lost records spoke of has left its extents: taken for a copy that holds nothing, it would keep them.
+    for (const key of this.#drive.extentsOfDrive.cache.index.keys()) {
+      const group = this.#group(key);
+      if (group !== NO_GROUP) this.#imageOf(group);
+    }
     this.#platform.log.error("the drive has lost acknowledged data: its replicas count as damaged until they are copied again", { directory: this.#directory, why, replicas: images.size });
     for (const image of images.values()) image.damaged = true;
   }

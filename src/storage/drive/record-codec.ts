@@ -10,8 +10,8 @@ import type { CopyRecord, EntryRecord, JournalRecord, OperationResult } from "./
  * Journal record, packed without gaps after the header of its batch
  * offset | size | field
  *      0 |    4 | length in bytes, these included
- *      4 |    1 | type: 1 entry, 2 config, 3 catch-up, 4 copy, 5 caught-up, 6 mark, 7 adopt, 8 committed, 9 forget
- *      5 |    1 | flags: 1 data, 2 skip (entry); 1 data, 2 version (copy); else 0
+ *      4 |    1 | type: 1 entry, 2 config, 3 catch-up, 4 copy, 5 caught-up, 6 mark, 7 adopt, 8 committed, 9 forget, 10 accept-loss
+ *      5 |    1 | flags: 1 data, 2 skip (entry); 1 data, 2 version, 4 lost (copy); else 0
  *      6 |    2 | entry: number of checksums; else 0
  *      8 |    8 | group
  *     16 |    - | body
@@ -23,14 +23,14 @@ import type { CopyRecord, EntryRecord, JournalRecord, OperationResult } from "./
  *      - | 4096n| data                        |     48 |   16 | version: epoch, seq
  *                                             |     64 |   4n | checksums, n = block count
  *                                             |      - | 4096n| data, when flagged
- * Others: config: text, JSON | catch-up: id common, id base, list of entry headers | caught-up: id through, list of
+ * Others: config, accept-loss: text, JSON | catch-up: id common, id base, list of entry headers | caught-up: id through, list of
  * (gateway 8, operation 8, result 1), list of volume 8 | mark: list of ranges (28 each) | adopt: id common, list of entry
  * headers | committed: id, id settled | forget: nothing. An id is epoch 8, seq 8; a list has its count (4) in front, a text its bytes (4).
  */
 export const RECORD_HEADER_BYTES = 16;
 const ENTRY_FIXED_BYTES = RECORD_HEADER_BYTES + ENTRY_HEADER_BYTES + 8;
 const COPY_FIXED_BYTES = 64;
-const TYPES = ["", "entry", "config", "catch-up", "copy", "caught-up", "mark", "adopt", "committed", "forget"] as const;
+const TYPES = ["", "entry", "config", "catch-up", "copy", "caught-up", "mark", "adopt", "committed", "forget", "accept-loss"] as const;
 /** A config of three members is 300 bytes; this only bounds what a damaged record may claim. */
 const CONFIG_BYTES_MAX = 65536;
 const LIST_MAX = 1 << 20;
@@ -51,6 +51,7 @@ export function measureRecord(record: JournalRecord): Encoded {
   }
   if (record.type === "copy") {
     assert(record.checksums.length === record.range.count, "a copy has one checksum for each block");
+    assert(!record.lost || (record.data.length === 0 && record.version !== null), "lost blocks are of an extent and have no content");
     assert(record.data.length === 0 || record.data.length === record.range.count * BLOCK_BYTES, "a copy carries all its blocks or none");
     return { length: COPY_FIXED_BYTES + 4 * record.checksums.length + record.data.length, bytes: null };
   }
@@ -84,8 +85,8 @@ function encodeEntry(buffer: Buffer, offset: number, { entry, checksums, data, s
   if (checksums && data) putBlocks(buffer, offset + ENTRY_FIXED_BYTES, checksums, data);
 }
 
-function encodeCopy(buffer: Buffer, offset: number, { range, version, checksums, data }: CopyRecord): void {
-  buffer.writeUInt8((data.length > 0 ? 1 : 0) | (version ? 2 : 0), offset + 5);
+function encodeCopy(buffer: Buffer, offset: number, { range, version, checksums, data, lost }: CopyRecord): void {
+  buffer.writeUInt8((data.length > 0 ? 1 : 0) | (version ? 2 : 0) | (lost ? 4 : 0), offset + 5);
   buffer.writeUInt16LE(0, offset + 6);
   writeU64(buffer, range.volume, offset + 16);
   writeU64(buffer, range.lineage, offset + 24);
@@ -146,6 +147,7 @@ function decodeCopy(buffer: Buffer, offset: number, next: number, group: GroupId
   return {
     type: "copy",
     group,
+    lost: (flags & 4) !== 0,
     range: {
       volume: readU64(buffer, offset + 16) as VolumeId,
       lineage: readU64(buffer, offset + 24) as VolumeId,
@@ -170,6 +172,7 @@ type SmallRecord = Exclude<JournalRecord, EntryRecord | CopyRecord>;
 function writeBody(writer: Writer, record: SmallRecord): void {
   switch (record.type) {
     case "config":
+    case "accept-loss":
       writer.text(JSON.stringify(record.config));
       return;
     case "catch-up":
@@ -200,6 +203,7 @@ function writeBody(writer: Writer, record: SmallRecord): void {
 function readBody(reader: Reader, type: (typeof TYPES)[number] | undefined, group: GroupId): JournalRecord {
   switch (type) {
     case "config":
+    case "accept-loss":
       return { type, group, config: readConfig(reader) };
     case "catch-up":
       return { type, group, common: readId(reader), base: readId(reader), entries: readEntries(reader) };

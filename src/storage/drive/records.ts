@@ -15,7 +15,8 @@ export type JournalRecord =
   | MarkRecord
   | AdoptRecord
   | CommittedRecord
-  | ForgetRecord;
+  | ForgetRecord
+  | AcceptLossRecord;
 
 /** A log entry and, for a write, its whole 4 KiB blocks with one checksum each. */
 export interface EntryRecord {
@@ -49,11 +50,16 @@ export interface CatchUpRecord {
 export interface CopyRecord {
   readonly type: "copy";
   readonly group: GroupId;
+  /**
+   * R25: nobody has these blocks' content. What is here stays where it lies and from now on counts only if it has just this
+   * checksum (0 = never), so that it is never read as anything else.
+   */
+  readonly lost: boolean;
   readonly range: BlockRange;
   /** The extent's version at the source; null = the source has no such extent: it is dropped here (count is then the whole extent). */
   readonly version: EntryId | null;
   readonly checksums: Uint32Array;
-  /** count x 4096 bytes, or empty when all checksums are 0. */
+  /** count x 4096 bytes, or empty when all checksums are 0 or the blocks are lost. */
   readonly data: Buffer;
 }
 /** R11b: complete again. */
@@ -88,6 +94,16 @@ export interface CommittedRecord {
 export interface ForgetRecord {
   readonly type: "forget";
   readonly group: GroupId;
+}
+
+/**
+ * R23: the administrator's word of `config`, obeyed by the replica that it chose: what is here is from now on all there is, whatever it
+ * lacks. Only the record of the very configuration that the word began with.
+ */
+export interface AcceptLossRecord {
+  readonly type: "accept-loss";
+  readonly group: GroupId;
+  readonly config: GroupConfig;
 }
 
 /** R16: the recorded answer to a gateway's operation. */

@@ -3,7 +3,7 @@ import { FormatError, readU64, writeU64 } from "../../base/bytes.ts";
 import { BLOCK_BYTES } from "../../base/geometry.ts";
 import type { DriveId, Instance } from "../../base/ids.ts";
 import { hash64 } from "../../platform/checksum.ts";
-import type { File } from "../../platform/platform.ts";
+import { FileError, type File } from "../../platform/platform.ts";
 
 /** What a drive is, whatever else on it can be read. */
 export interface Superblock {
@@ -26,7 +26,8 @@ export interface Superblock {
 }
 
 /*
- * Superblock, two copies of 4096 bytes at 0 and 4096, written alternately: copy = generation mod 2
+ * Superblock, two copies of 4096 bytes at 0 and 4096: copy = generation mod 2. Every change is written into both, one after the
+ * other, before it counts: one that rots then takes nothing with it.
  * offset | size | field
  *      0 |    8 | magic "VSDRIVE\0"
  *      8 |    4 | format version, 1
@@ -98,12 +99,19 @@ export function decodeSuperblock(buffer: Buffer): Superblock | null {
 
 /** The newer of the valid copies; null when neither is. `file` stays the caller's. */
 export async function readSuperblock(file: File): Promise<Superblock | null> {
-  const buffer = Buffer.alloc(2 * SUPERBLOCK_BYTES);
-  await file.read(buffer, 0, buffer.length, 0);
-  const copies = [decodeSuperblock(buffer.subarray(0, SUPERBLOCK_BYTES)), decodeSuperblock(buffer.subarray(SUPERBLOCK_BYTES))];
-  const [first, second] = copies;
-  if (first && second) return first.generation > second.generation ? first : second;
-  return first ?? second ?? null;
+  let newest: Superblock | null = null;
+  for (let copy = 0; copy < 2; copy += 1) {
+    const buffer = Buffer.alloc(SUPERBLOCK_BYTES);
+    // A copy that cannot be read is no worse than one that rotted.
+    await file.read(buffer, 0, SUPERBLOCK_BYTES, copy * SUPERBLOCK_BYTES).catch((error: unknown) => {
+      if (!(error instanceof FileError) || error.code !== "EIO") throw error;
+      buffer.fill(0);
+    });
+    const found = decodeSuperblock(buffer);
+    // In the other's place it would have the next write go over the only good copy.
+    if (found && found.generation % 2 === copy && (!newest || found.generation > newest.generation)) newest = found;
+  }
+  return newest;
 }
 
 /** Writes over the older copy and waits until it is durable. `superblock.generation` must be one more than that of the last. */

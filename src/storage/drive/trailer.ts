@@ -15,7 +15,7 @@ export class Trailer {
   readonly checksums = new Uint32Array(BLOCKS_PER_EXTENT);
   readonly bitmap = new Uint32Array(BLOCKS_PER_EXTENT / 32);
   allocated = 0;
-  /** Of the slot last written; 0 before the first. Slot = (generation + 1) mod 2. */
+  /** Of the slot last written; 0 before the first. The next one goes into the other slot. */
   generation = 0;
 
   isAllocated(block: number): boolean {
@@ -55,13 +55,14 @@ export class Trailer {
 }
 
 /*
- * Trailer slot, two of 8192 bytes at 4 MiB and 4 MiB + 8 KiB of an extent's file. They are written alternately: with one slot
- * a torn write would take the checksums of all blocks with it, also of those written long before.
+ * Trailer slot, two of 8192 bytes at 4 MiB and 4 MiB + 8 KiB of an extent's file. A checkpoint writes both, the second when the
+ * first is durable, before it frees the journal (flush.ts). So each holds at least what the last checkpoint covers, whatever
+ * an interrupted one, or rot, did to the other; and at rest they are equal but for generation and hash.
  * offset | size | field
  *      0 |    8 | magic "VSEXTENT"
  *      8 |    4 | format version, 1
  *     12 |    4 | reserved, 0
- *     16 |    8 | generation, from 1
+ *     16 |    8 | generation, from 1: odd in the first slot, even in the second
  *     24 |    8 | drive id
  *     32 |    8 | volume
  *     40 |    8 | lineage
@@ -79,6 +80,7 @@ export const TRAILER_SLOTS = 2;
 export const EXTENT_FILE_BYTES = EXTENT_BYTES + TRAILER_SLOTS * TRAILER_SLOT_BYTES;
 const MAGIC = Buffer.from("VSEXTENT", "latin1");
 const FORMAT_VERSION = 1;
+const GENERATION_OFFSET = 16;
 const BITMAP_OFFSET = 128;
 const CHECKSUMS_OFFSET = 256;
 const HASH_OFFSET = TRAILER_SLOT_BYTES - 8;
@@ -92,7 +94,7 @@ export function encodeTrailer(buffer: Buffer, drive: DriveId, key: ExtentKey, tr
   buffer.fill(0);
   MAGIC.copy(buffer);
   buffer.writeUInt32LE(FORMAT_VERSION, 8);
-  writeU64(buffer, generation, 16);
+  writeU64(buffer, generation, GENERATION_OFFSET);
   buffer.write(drive, 24, "hex");
   writeU64(buffer, key.volume, 32);
   writeU64(buffer, key.lineage, 40);
@@ -105,14 +107,15 @@ export function encodeTrailer(buffer: Buffer, drive: DriveId, key: ExtentKey, tr
   buffer.writeBigUInt64LE(hash64(buffer.subarray(0, HASH_OFFSET)), HASH_OFFSET);
 }
 
-/** null unless this is a whole slot of just this extent on just this drive. */
-function decodeSlot(buffer: Buffer, drive: DriveId, key: ExtentKey): Trailer | null {
+/** null unless this is a whole slot of just this extent on just this drive, in its own place: else the next write would go over the only good one. */
+function decodeSlot(buffer: Buffer, slot: number, drive: DriveId, key: ExtentKey): Trailer | null {
   if (!MAGIC.equals(buffer.subarray(0, 8)) || buffer.readUInt32LE(8) !== FORMAT_VERSION) return null;
   if (hash64(buffer.subarray(0, HASH_OFFSET)) !== buffer.readBigUInt64LE(HASH_OFFSET)) return null;
   if (buffer.toString("hex", 24, 32) !== drive || readU64(buffer, 32) !== key.volume || readU64(buffer, 40) !== key.lineage) return null;
   if (buffer.readUInt32LE(48) !== key.layer || buffer.readUInt32LE(52) !== key.extent) return null;
   const trailer = new Trailer();
-  trailer.generation = readU64(buffer, 16);
+  trailer.generation = readU64(buffer, GENERATION_OFFSET);
+  if (slotOffset(trailer.generation) !== EXTENT_BYTES + slot * TRAILER_SLOT_BYTES) return null;
   trailer.version = { epoch: readU64(buffer, 56) as Epoch, seq: readU64(buffer, 64) };
   for (let block = 0; block < BLOCKS_PER_EXTENT; block += 1) {
     if (((buffer[BITMAP_OFFSET + (block >>> 3)] as number) & (1 << (block & 7))) === 0) continue;
@@ -122,30 +125,28 @@ function decodeSlot(buffer: Buffer, drive: DriveId, key: ExtentKey): Trailer | n
 }
 
 /**
- * `whole`: both slots are valid. `torn`: one is not, as a checkpoint leaves it that was interrupted. `lost`: both were written
- * and neither is valid; no interruption does that.
+ * `whole`: both slots are valid and equal. `uneven`: the newest valid one counts and the other is to be written anew, after an
+ * interrupted checkpoint or rot. `unborn`: neither is valid and one was never written, so no checkpoint covers the extent yet.
+ * `lost`: both were written and neither is valid; no interruption does that, nor what rots in one place.
  */
 export interface TrailerRead {
-  /** The newest valid one. */
   readonly trailer: Trailer | null;
-  readonly state: "whole" | "torn" | "lost";
+  readonly state: "whole" | "uneven" | "unborn" | "lost";
 }
 
-/** `slots` holds both, as read from the file; bytes that a short file lacks are zeros. */
+/** `slots` holds both, as read from the file; bytes that a short file lacks are zeros, those of a slot that cannot be read are not. */
 export function readTrailerSlots(slots: Buffer, drive: DriveId, key: ExtentKey): TrailerRead {
-  let newest: Trailer | null = null;
-  let valid = 0;
-  let empty = 0;
-  for (let slot = 0; slot < TRAILER_SLOTS; slot += 1) {
-    const bytes = slots.subarray(slot * TRAILER_SLOT_BYTES, (slot + 1) * TRAILER_SLOT_BYTES);
-    const trailer = decodeSlot(bytes, drive, key);
-    if (trailer) valid += 1;
-    else if (bytes.every((byte) => byte === 0)) empty += 1;
-    if (trailer && (newest === null || trailer.generation > newest.generation)) newest = trailer;
-  }
-  // An extent's first checkpoint fills both, one after the other, so an empty one tells a first checkpoint that was interrupted.
-  if (valid === TRAILER_SLOTS) return { trailer: newest, state: "whole" };
-  return { trailer: newest, state: valid > 0 || empty > 0 ? "torn" : "lost" };
+  const both = [slots.subarray(0, TRAILER_SLOT_BYTES), slots.subarray(TRAILER_SLOT_BYTES)] as const;
+  const [first, second] = [decodeSlot(both[0], 0, drive, key), decodeSlot(both[1], 1, drive, key)];
+  if (first && second) return { trailer: first.generation > second.generation ? first : second, state: equalContent(...both) ? "whole" : "uneven" };
+  const trailer = first ?? second;
+  if (trailer) return { trailer, state: "uneven" };
+  return { trailer, state: both.some((slot) => slot.every((byte) => byte === 0)) ? "unborn" : "lost" };
+}
+
+function equalContent(a: Buffer, b: Buffer): boolean {
+  const from = GENERATION_OFFSET + 8;
+  return a.compare(b, from, HASH_OFFSET, from, HASH_OFFSET) === 0;
 }
 
 function putWords(buffer: Buffer, words: Uint32Array, offset: number): void {

@@ -4,6 +4,13 @@ import type { Room } from "../space.ts";
 import type { Serving } from "./serving.ts";
 import type { PeerState } from "./term.ts";
 
+interface Copied {
+  readonly range: BlockRange;
+  readonly checksums: Uint32Array;
+  /** They take up their space though nothing is in them. */
+  readonly lost: boolean;
+}
+
 /** R17 at the primary: everybody's credits are there before an entry is assigned, or nothing is journalled anywhere. */
 export class Allocation {
   readonly #serving: Serving;
@@ -47,24 +54,23 @@ export class Allocation {
     if (this.#waiting.length > 0) for (const run of this.#waiting.splice(0)) run();
   }
 
-  /** What copies to a learner are charged with, and are now; null = it has no room for them. The caller holds their range's lock. */
-  async forCopies(peer: PeerState, copies: readonly { readonly range: BlockRange; readonly checksums: Uint32Array }[]): Promise<number[] | null> {
+  /** What copies to a learner are charged with when they are sent; null = it has no room for them. The caller holds their range's lock. */
+  async forCopies(peer: PeerState, copies: readonly Copied[]): Promise<number[] | null> {
     const { space } = this.#serving.host;
     const sum = (): number => charges.reduce((total, charge) => total + charge, 0);
-    let charges = copies.map(({ checksums }) => checksums.filter((checksum) => checksum !== 0).length).map((written) => (written === 0 ? 0 : written + EXTENT_OVERHEAD_BLOCKS));
+    let charges = copies.map(({ checksums, lost }) => checksums.filter((checksum) => lost || checksum !== 0).length).map((written) => (written === 0 ? 0 : written + EXTENT_OVERHEAD_BLOCKS));
     if (sum() > 0 && space.roomAt(peer.channel, sum()) !== "room") {
-      const exact = await Promise.all(copies.map(({ range, checksums }) => this.#lacking(peer, range, checksums)));
+      const exact = await Promise.all(copies.map((copied) => this.#lacking(peer, copied)));
       charges = exact.filter((charge) => charge !== null);
       if (charges.length < copies.length || (sum() > 0 && space.roomAt(peer.channel, sum()) !== "room")) return null;
     }
-    if (peer.channel) space.charge(peer.channel, sum());
     return charges;
   }
   /** Blocks that the learner would have to allocate; null = it does not say. */
-  async #lacking(peer: PeerState, range: BlockRange, checksums: Uint32Array): Promise<number | null> {
+  async #lacking(peer: PeerState, { range, checksums, lost }: Copied): Promise<number | null> {
     const there = await this.#serving.repair.question(peer, (shared) => ({ ...shared, type: "fetch", range, content: false }));
     if (there?.type !== "fetched") return null;
-    return checksums.filter((checksum, i) => checksum !== 0 && there.checksums[i] === 0).length + (there.version ? 0 : EXTENT_OVERHEAD_BLOCKS);
+    return checksums.filter((checksum, i) => (lost || checksum !== 0) && there.checksums[i] === 0).length + (there.version ? 0 : EXTENT_OVERHEAD_BLOCKS);
   }
 
   #room(blocks: number): Room {

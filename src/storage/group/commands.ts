@@ -1,7 +1,8 @@
 import { SECTORS_PER_BLOCK } from "../../base/geometry.ts";
 import type { BlockRange } from "../../wire/entry.ts";
-import type { Change, Channel, CommandResult, CompareAndWrite, Read, Write } from "../../wire/messages.ts";
+import { BY_NOBODY, type Change, type Channel, type CommandResult, type CompareAndWrite, type Read, type Write } from "../../wire/messages.ts";
 import type { BlockRead } from "../drive/drive.ts";
+import { isUnknown, knownOnly, zeroPieces } from "./lost-blocks.ts";
 import { compareAndMerge, mergeWrite, compareIntact, writeIntact } from "./merge.ts";
 import type { Serving } from "./serving.ts";
 
@@ -37,7 +38,9 @@ export class Commands {
   take(channel: Channel, message: Read | Change): void {
     const volume = message.type === "write" || message.type === "compare-and-write" ? message.key.volume : message.range.volume;
     const known = this.#serving.purged(volume) ? "deleted" : this.#serving.host.volume(volume);
-    const refusal: CommandResult | null = !this.#serving.open ? "not-primary" : known === "deleted" ? "deleted" : known === "unknown" ? "unknown-volume" : null;
+    // R26: who became primary after a ban was confirmed by its predecessors knows of it before it takes anything.
+    const ready = this.#serving.open && this.#serving.host.storeSeen() >= this.#serving.term.begunRevision;
+    const refusal: CommandResult | null = !ready ? "not-primary" : known === "deleted" ? "deleted" : known === "unknown" ? "unknown-volume" : null;
     if (message.type === "read") return refusal ? this.#readDone(channel, message, refusal) : this.#read({ channel, message, repairs: 0 });
     if (refusal) return this.#done(channel, message.tag, refusal);
     this.#modify(channel, message);
@@ -66,7 +69,12 @@ export class Commands {
     if (!content.ok) return this.#repair(read, content.badBlocks);
     // R2d: the clock is read when the data is in hand, and nothing is awaited between the check and the reply.
     this.#serving.leases.run(
-      () => (this.#serving.open ? this.#endRead(read, "done", content) : this.#endRead(read, "not-primary")),
+      () => {
+        if (!this.#serving.open) return this.#endRead(read, "not-primary");
+        // R23: nobody knows what was there.
+        if (!knownOnly(this.#serving.term.config, read.message.range, content).ok) return this.#endRead(read, "medium-error");
+        this.#endRead(read, "done", content);
+      },
       () => this.#endRead(read, "not-primary"),
     );
   }
@@ -103,6 +111,7 @@ export class Commands {
     if (this.#serving.leases.loneForLong()) return this.#done(channel, message.tag, "read-only");
     const operation: Operation = { key, waiting: [{ channel, tag: message.tag }] };
     this.#operations.set(key, operation);
+    if (message.type === "unmap" && isUnknown(this.#serving.term.config, message.range.volume)) return this.#release(message.range, message, operation);
     if (message.type === "unmap") return this.#admit(message.range, message, operation, () => this.#serving.assign("unmap", message.range, null, null, message, operation));
     const first = Math.floor(message.firstSector / SECTORS_PER_BLOCK);
     const count = Math.ceil((message.firstSector + message.sectorCount) / SECTORS_PER_BLOCK) - first;
@@ -115,7 +124,8 @@ export class Commands {
 
   /** Why a change is not assigned now; asked when nothing is waited for any more. */
   #refusal(range: BlockRange, message: Change): CommandResult | null {
-    if (!this.#serving.open) return "not-primary";
+    // R26: what of a banned gateway has waited here is not assigned after its ban was confirmed. Nobody hears the answer.
+    if (!this.#serving.open || this.#serving.host.banned(message.gateway)) return "not-primary";
     if (this.#serving.purged(range.volume)) return "deleted";
     // R15: once, after all waiting; I6.
     return this.#serving.late.isLate(range, message, this.#serving.host.clock.nowMs()) ? "late" : null;
@@ -151,10 +161,34 @@ export class Commands {
     this.#serving.allocation.whenGranted(() => this.#operations.has(operation.key) && again());
   }
 
+  /** R23: where nothing is known an unmap is remembered as zeros. Only the last piece records the answer: what failed in between is done again. */
+  #release(range: BlockRange, message: Change, operation: Operation): void {
+    this.#serving.ranges.lock(range, (release) => void this.#writeZeros(range, message, operation).then(release));
+  }
+  async #writeZeros(range: BlockRange, message: Change, operation: Operation): Promise<void> {
+    const pieces = zeroPieces(range);
+    for (const [index, { range: piece, data, checksums }] of pieces.entries()) {
+      const allocates = this.#serving.allocation.quick(piece) ?? (await this.#serving.allocation.exact(piece));
+      const refusal = this.#refusal(range, message);
+      if (refusal) return this.answer(operation, refusal);
+      if (allocates === "full") return this.answer(operation, "no-space");
+      if (allocates === "wait") return this.#whenGranted(operation, () => this.#release(range, message, operation));
+      const last = index === pieces.length - 1;
+      this.#serving.assign("write", piece, data, checksums, last ? message : BY_NOBODY, last ? operation : null, allocates);
+    }
+    // R15: pieces in nobody's name count as acknowledged, too, and rather too early than not.
+    this.#serving.late.acknowledged(range, this.#serving.host.clock.nowMs());
+  }
+  /** R25, R23. */
+  async #known(at: BlockRange): Promise<BlockRead | null> {
+    const read = await this.#serving.repair.read(at);
+    return read && knownOnly(this.#serving.term.config, at, read);
+  }
+
   /** Parts of 4 KiB blocks are merged under the range's lock; the entry carries whole blocks. */
   #mergeAndWrite(range: BlockRange, message: Write, operation: Operation): void {
     this.#serving.ranges.lock(range, (release) => {
-      void mergeWrite((at) => this.#serving.repair.read(at), range, message).then(async (merged) => {
+      void mergeWrite((at) => this.#known(at), range, message).then(async (merged) => {
         const again = (): void => this.#mergeAndWrite(range, message, operation);
         if (merged === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && again());
         else if (merged === "bad") this.answer(operation, this.#refusal(range, message) ?? "medium-error");
@@ -170,7 +204,7 @@ export class Commands {
    */
   #compareAndWrite(range: BlockRange, message: CompareAndWrite, operation: Operation): void {
     this.#serving.ranges.lock(range, (release) => {
-      void compareAndMerge((at) => this.#serving.repair.read(at), range, message).then(async (found) => {
+      void compareAndMerge((at) => this.#known(at), range, message).then(async (found) => {
         const again = (): void => this.#compareAndWrite(range, message, operation);
         const refusal = this.#refusal(range, message);
         if (found === "silent") this.#serving.repair.whenAnswered(() => this.#operations.has(operation.key) && again());

@@ -1,6 +1,7 @@
-import { BLOCKS_PER_CHUNK } from "../../base/geometry.ts";
+import { BLOCKS_PER_CHUNK, BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
 import type { BlockRange, EntryHeader, ExtentKey } from "../../wire/entry.ts";
 import { compareExtents } from "../../wire/messages.ts";
+import { runsOf } from "./good-copy.ts";
 
 /** R9: chunks (64 KiB) that a learner does not yet hold, as two 32-bit words an extent. */
 export class Dirty {
@@ -92,6 +93,19 @@ export function wholeChunks(ranges: readonly BlockRange[], countMax: number): Bl
     }
   }
   return runs;
+}
+
+/** The very blocks of the ranges, neighbours and what overlaps joined. */
+export function sameBlocks(ranges: readonly BlockRange[]): BlockRange[] {
+  const extents = new Map<string, { key: ExtentKey; blocks: Uint8Array }>();
+  for (const range of ranges) {
+    if (range.count === 0) continue;
+    let extent = extents.get(name(range));
+    const { volume, lineage, layer, extent: index } = range;
+    if (!extent) extents.set(name(range), (extent = { key: { volume, lineage, layer, extent: index }, blocks: new Uint8Array(BLOCKS_PER_EXTENT) }));
+    extent.blocks.fill(1, range.first, range.first + range.count);
+  }
+  return [...extents.values()].flatMap(({ key, blocks }) => runsOf({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, (block) => blocks[block] === 1));
 }
 
 function name(key: ExtentKey): string {

@@ -43,6 +43,8 @@ export class Forgetting {
 
   #wholeWithout(config: GroupConfig): boolean {
     const self = this.#host.driveId;
+    // R23: kept aside, never served: what a lost drive brings back may be all that is left of something.
+    if (config.loss?.drives.some(({ drive }) => drive === self) && (this.#replica.image?.givenUp || (this.#replica.image?.epoch ?? 0) < config.loss.epoch)) return false;
     const wanted = this.#host.plan(this.#replica.group)?.wanted;
     if (config.incarnation !== this.#host.incarnation()) return false;
     if (!wanted || wanted.includes(self) || config.members.includes(self) || config.learners.length > 0) return false;

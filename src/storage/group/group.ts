@@ -7,13 +7,13 @@ import type { Change, Channel, Fence, Message, Read } from "../../wire/messages.
 import { Forgetting } from "./forget.ts";
 import type { GroupHost, StoredConfig } from "./host.ts";
 import { loneCommand } from "./lone.ts";
-import { everWritten, mayPropose } from "./propose.ts";
+import { everWritten, isChosen, mayPropose } from "./propose.ts";
 import { enact } from "./plan.ts";
 import { Replica } from "./replica.ts";
 import { Rounds } from "./rounds.ts";
 import { Serving } from "./serving.ts";
 import { MOVES, type GroupState } from "./states.ts";
-import { Term, type PeerState } from "./term.ts";
+import { Term, type ConfirmedBeacon, type PeerState } from "./term.ts";
 import * as times from "./times.ts";
 
 /** One placement group on one drive: replica always, primary at times. Events in, effects through the host. */
@@ -104,9 +104,16 @@ export class Group {
     void this.#host.readConfig(this.id).then((stored) => {
       this.#reading = false;
       if (!stored || this.#stopped) return;
-      if (this.#term) {
-        if (this.#superseded(stored.config)) this.leave("another configuration is current");
-      } else if (this.#state === "following" && this.#mayPropose(stored.config)) this.#propose(stored);
+      if (this.#term) return this.#superseded(stored.config) ? this.leave("another configuration is current") : undefined;
+      if (this.#state === "following" && this.#mayPropose(stored.config)) {
+        if (!isChosen(this.#host.driveId, this.replica.image, stored.config)) return this.#propose(stored);
+        // R23: durable first; then it goes on as an undamaged member does (R6).
+        this.#reading = true;
+        this.replica.acceptLoss(stored.config, () => {
+          this.#reading = false;
+          this.#check();
+        });
+      }
     });
   }
 
@@ -146,16 +153,6 @@ export class Group {
     this.#fenceAll();
   }
 
-  /** R24: what asking the port of another member has shown. */
-  portAsked(drive: DriveId, refused: boolean, sentMs: number): void {
-    if (refused) this.#term?.portRefused(drive, sentMs, this.#state === "serving");
-    else this.#term?.portUnproved(drive);
-    this.#serving?.leasesRenewed();
-  }
-  memberTakenForLost(drive: DriveId): void {
-    this.#term?.takenForLost(drive);
-    this.#serving?.leasesRenewed();
-  }
   /** Until when this replica has promised to propose nothing (R3b, R3d). */
   get promiseUntilMs(): number {
     return this.#promiseUntilMs;
@@ -367,10 +364,10 @@ export class Group {
     return "confirmed";
   }
 
-  /** R3a: `sentMs` is when the confirmed beacon was sent. */
-  leaseConfirmed(drive: DriveId, epoch: Epoch, sentMs: number, leaseUntilMs: number): void {
+  /** R3a. */
+  leaseConfirmed(drive: DriveId, epoch: Epoch, beacon: ConfirmedBeacon): void {
     const term = this.#term;
-    if (term?.leaseConfirmed(drive, epoch, sentMs, leaseUntilMs)) this.#serving?.leasesRenewed();
+    if (term?.leaseConfirmed(drive, epoch, beacon)) this.#serving?.leasesRenewed();
   }
 
   /** An answer from a replica on the channel that this process dialled. */

@@ -24,6 +24,12 @@ export interface GroupHost {
   readonly acknowledgements: Acknowledgements;
   /** R17: credits granted and spent, of all groups. */
   readonly space: Space;
+  /** Reads are answered only after a round trip to all members (A1). */
+  strictReads(): boolean;
+  /** Number of the last beacon that this process has sent to anybody. */
+  lastBeacon(): number;
+  /** A beacon is sent to all in a moment. */
+  beaconDue(): void;
   nextTag(): number;
   /** The channel that this process dialled to another drive, if it is up; asking makes the host dial. */
   channelTo(drive: DriveId): Channel | null;
@@ -42,6 +48,10 @@ export interface GroupHost {
   tombstones(group: GroupId): readonly { id: VolumeId; lineage: VolumeId }[];
   /** Extents of the group on this drive, in the order of manifests. */
   extentsOf(group: GroupId): ExtentKey[];
+  /** R26: nothing of this gateway is taken any more. */
+  banned(gateway: Instance): boolean;
+  /** Revision up to which the watch has shown the store. */
+  storeSeen(): number;
   /** R18: newest instance of the drive that a supervisor has published as dead; 0 = none. */
   deadInstance(drive: DriveId): Instance;
   /** R18: from now on frames of this drive's instances up to `instance` are refused. */

@@ -1,10 +1,12 @@
 import { BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
 import type { VolumeId } from "../../base/ids.ts";
-import { overlaps, sameId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
+import { compareIds, overlaps, sameId, type BlockRange, type EntryHeader, type EntryId, type ExtentKey } from "../../wire/entry.ts";
 import { compareExtents, type CatchUp, type CaughtUp, type Channel, type Copy, type Manifest, type Mark, type Message } from "../../wire/messages.ts";
 import { copyIntact } from "./checked.ts";
 import { extentDigests } from "./digests.ts";
 import { Dirty } from "./dirty.ts";
+import { runsOf } from "./good-copy.ts";
+import { parkGivenUp } from "./given-up.ts";
 import type { GroupHost } from "./host.ts";
 import type { Replica } from "./replica.ts";
 
@@ -14,7 +16,7 @@ export class Learner {
   readonly #replica: Replica;
   /** R9: what this learner does not yet hold; null when it is not being caught up. */
   #dirty: Dirty | null = null;
-  /** R7d: own entries that are not adopted; their content is parked before it is overwritten. */
+  /** Own entries that are not adopted (R7d) or not in the history (R9) and not known to the image; parked before they are overwritten. */
   #strangers: readonly EntryHeader[] = [];
 
   constructor(host: GroupHost, replica: Replica) {
@@ -42,8 +44,22 @@ export class Learner {
   catchUp(channel: Channel, message: CatchUp): void {
     this.#dirty = new Dirty(message.dirty);
     const { common, base, entries } = message;
+    // R9: the copies that follow may come before the record is durable, from when on the image itself knows of them.
+    const strangers = (this.#strangers = this.#outside(common, base, entries));
     this.#replica.noteAppended(lastOf(entries) ?? base);
-    this.#host.drive.append({ type: "catch-up", group: this.#replica.group, common, base, entries }, () => this.#settled(channel, message));
+    this.#host.drive.append({ type: "catch-up", group: this.#replica.group, common, base, entries }, () => {
+      if (this.#strangers === strangers) this.#strangers = [];
+      this.#settled(channel, message);
+    });
+  }
+
+  /** Own entries after `common` that may not be in the group's history, which is `entries` after `base`. */
+  #outside(common: EntryId, base: EntryId, entries: readonly EntryHeader[]): EntryHeader[] {
+    const { image } = this.#replica;
+    const own = (image?.log.after(common) ?? []).filter((entry) => entry.count > 0 && compareIds(entry, image?.committed ?? base) > 0);
+    if (own.length === 0) return own;
+    const history = new Set(entries.map(({ epoch, seq }) => `${epoch}.${seq}`));
+    return own.filter(({ epoch, seq }) => !history.has(`${epoch}.${seq}`) && !sameId({ epoch, seq }, base));
   }
 
   /** R10: authoritative for its interval at its place in the stream. */
@@ -75,20 +91,21 @@ export class Learner {
   }
 
   copy(channel: Channel, message: Copy): void {
-    const { range, version, checksums, data, clean } = message;
-    if (data.length > 0 && !copyIntact(range, checksums, data)) return channel.close("a copied block does not match its checksum");
+    const { range, version, checksums, data, clean, lost } = message;
+    if (!lost && data.length > 0 && !copyIntact(range, checksums, data)) return channel.close("a copied block does not match its checksum");
     const settle = this.#host.space.take(channel, message.allocates);
     const append = (): void => {
       // R9: only the last copy of a chunk makes it clean; a live entry that came before was skipped and is in the copies.
       if (clean.count > 0) this.#dirty?.clean({ ...range, ...clean });
       const settled = (): void => this.#settled(channel, message);
-      if (range.count > 0) return this.#append(range, version, checksums.length === 0 ? new Uint32Array(range.count) : checksums, data, settled, settle);
+      if (range.count > 0) return this.#append({ lost, range, version, checksums: checksums.length === 0 ? new Uint32Array(range.count) : checksums, data }, settled, settle);
       settle();
       settled();
     };
-    if (this.#losing(range).length === 0) return append();
+    if (!lost && this.#losing(range).length === 0 && !this.#replica.image?.givenUp) return append();
     this.#replica.hold(async (current) => {
       await this.#park(range);
+      if (lost && !this.#replica.image?.givenUp) await this.#parkOlder(range, checksums);
       if (current()) append();
       else settle();
     });
@@ -110,10 +127,20 @@ export class Learner {
   }
 
   #drop(key: ExtentKey): void {
-    this.#append({ ...key, first: 0, count: BLOCKS_PER_EXTENT }, null, new Uint32Array(BLOCKS_PER_EXTENT), Buffer.alloc(0), null);
+    const range = { ...key, first: 0, count: BLOCKS_PER_EXTENT };
+    this.#append({ lost: false, range, version: null, checksums: new Uint32Array(BLOCKS_PER_EXTENT), data: Buffer.alloc(0) }, null);
   }
-  #append(range: BlockRange, version: EntryId | null, checksums: Uint32Array, data: Buffer, durable: (() => void) | null, applied: (() => void) | null = null): void {
-    this.#host.drive.append({ type: "copy", group: this.#replica.group, range, version, checksums, data }, durable, applied);
+  #append(copied: Pick<Copy, "lost" | "range" | "version" | "checksums" | "data">, durable: (() => void) | null, applied: (() => void) | null = null): void {
+    this.#host.drive.append({ type: "copy", group: this.#replica.group, ...copied }, durable, applied);
+  }
+  /** R25: of a block that the group has lost, what this copy has instead may be the newest that is left: an administrator may want it. */
+  async #parkOlder(range: BlockRange, checksums: Uint32Array): Promise<void> {
+    const own = await this.#host.drive.read(range);
+    const isOther = (block: number): boolean => {
+      const checksum = own.checksums[block - range.first];
+      return checksum !== 0 && checksum !== checksums[block - range.first] && (own.ok || !own.badBlocks.includes(block));
+    };
+    for (const run of runsOf(range, isOther)) await this.#host.drive.park(this.#replica.group, run, "the group has lost these blocks; this is what a copy that was away had instead, perhaps older", []);
   }
 
   /** Own entries outside the group's history whose content in the range is about to be overwritten. */
@@ -123,6 +150,7 @@ export class Learner {
   }
   async #park(range: BlockRange): Promise<void> {
     const ids = this.#losing(range).map(({ epoch, seq }) => ({ epoch, seq }));
+    if (this.#replica.image?.givenUp) return parkGivenUp(this.#host, this.#replica.group, range, ids);
     if (ids.length > 0) await this.#host.drive.park(this.#replica.group, range, "written here, but not part of the group's history", ids);
   }
 

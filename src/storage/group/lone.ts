@@ -4,6 +4,7 @@ import { compareIds, overlaps } from "../../wire/entry.ts";
 import type { Change, Channel, Read } from "../../wire/messages.ts";
 import type { ReplicaImage } from "../drive/image.ts";
 import type { GroupHost } from "./host.ts";
+import { knownOnly } from "./lost-blocks.ts";
 import { refuseCommand } from "./refuse.ts";
 import { GRACE_MS } from "./times.ts";
 
@@ -85,7 +86,8 @@ export function loneCommand(host: GroupHost, image: ReplicaImage | undefined, ch
   if (host.volume(range.volume) !== "known") return refuseCommand(host, channel, message, epoch, host.volume(range.volume) === "deleted" ? "deleted" : "unknown-volume");
   const doubtful = (): boolean => image.log.entries.some((entry) => compareIds(entry, image.committed) > 0 && entry.count > 0 && overlaps(entry, range)) || image.reconciling.some((marked) => overlaps(marked, range));
   if (doubtful()) return refuseCommand(host, channel, message, epoch);
-  void host.drive.read(range).then((content) => {
+  void host.drive.read(range).then((found) => {
+    const content = knownOnly(image.config, range, found);
     if (!lone() || doubtful()) return refuseCommand(host, channel, message, epoch);
     if (!content.ok) return refuseCommand(host, channel, message, epoch, "medium-error");
     const { checksums, data } = content;

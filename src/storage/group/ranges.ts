@@ -139,7 +139,10 @@ export class RangeTable {
     return extent;
   }
   #drop(key: ExtentKey, extent: ExtentRanges): void {
-    if (extent.writes.length + extent.locks.length + extent.waiting.length + extent.readers.size === 0) this.#extents.delete(`${key.volume}.${key.extent}.${key.layer}`);
+    if (extent.writes.length + extent.locks.length + extent.waiting.length + extent.readers.size > 0) return;
+    const name = `${key.volume}.${key.extent}.${key.layer}`;
+    // Whoever was woken may have ended, and others begun, meanwhile: those have a new one.
+    if (this.#extents.get(name) === extent) this.#extents.delete(name);
   }
 }
 

@@ -2,9 +2,9 @@ import { assert } from "../../base/assert.ts";
 import { BLOCK_BYTES, BLOCKS_PER_EXTENT } from "../../base/geometry.ts";
 import { compareIds, laterId, NO_ENTRY, showId, type BlockRange, type EntryId, type ExtentKey } from "../../wire/entry.ts";
 import { compareExtents } from "../../wire/messages.ts";
-import type { BlockRead } from "../drive/drive.ts";
 import { newestCommon } from "./common-point.ts";
 import { blockDigest } from "./digests.ts";
+import type { ForLearner } from "./repair.ts";
 import type { Serving } from "./serving.ts";
 import type { PeerState } from "./term.ts";
 import { ToCopy, type Span } from "./to-copy.ts";
@@ -63,11 +63,10 @@ export class Recovery {
     assert(tail && image, "R9: catch-up begins with the learner's tail");
     const common = newestCommon(tail, image);
     const uncommitted = this.#serving.uncommitted.map(({ entry }) => entry).filter((entry) => compareIds(entry, image.log.last) > 0);
-    // The learner's log reaches back to the commit point at least: as a member it is asked for everything after it (R7).
-    const committed = this.#serving.committedNow();
+    // All of the log that there is: it reaches back to the commit point, after which R7 asks a member for everything, and it tells
+    // whoever becomes primary of what was acknowledged of late (R15, X37), though the learner was a member then.
+    const { base } = image.log;
     const inLog = common !== null && image.log.contains(common);
-    const oldest = inLog ? common : image.log.contains(tail.committed) ? tail.committed : image.log.base;
-    const base = inLog && compareIds(committed, oldest) < 0 ? committed : oldest;
     const entries = [...image.log.after(base), ...uncommitted];
     if (common) {
       // All of it, wherever the log that is sent begins.
@@ -148,12 +147,12 @@ export class Recovery {
     ranges.lock(span, (release) => {
       if (this.#aborted) return release();
       const { ranges: wanted, held, bringsVersion } = this.#toCopy.wanted(span);
-      void Promise.all(wanted.map(async (range) => ({ range, read: await this.#serving.repair.read(range) }))).then(async (found) => {
+      void Promise.all(wanted.map(async (range) => ({ range, read: await this.#serving.repair.forLearner(range) }))).then(async (found) => {
         if (this.#aborted) return release();
         const pieces: Piece[] = [];
         for (const { range, read } of found) {
-          if (!read?.ok) {
-            this.#serving.log.error("blocks cannot be copied to a learner: no member with a good copy of them answers; the learner stays out until then", { ...range, badBlocks: read?.badBlocks });
+          if (!read) {
+            this.#serving.log.error("blocks cannot be copied to a learner: they are bad here, and a member that may have them does not answer; the learner stays out until then", { ...range });
             this.#copying -= 1;
             this.#copyingBytes -= reservedBytes;
             this.#toCopy.giveBack(span);
@@ -183,7 +182,7 @@ export class Recovery {
   #send(span: Span, pieces: readonly Piece[], charges: readonly number[], reservedBytes: number): void {
     const { host, term, last } = this.#serving;
     const { first, count } = span;
-    const all = pieces.length > 0 ? pieces : [{ range: { ...span, count: 0 }, version: null, checksums: new Uint32Array(0), data: Buffer.alloc(0) }];
+    const all = pieces.length > 0 ? pieces : [{ range: { ...span, count: 0 }, version: null, checksums: new Uint32Array(0), data: Buffer.alloc(0), lost: false }];
     const bytes = all.reduce((sum, { data }) => sum + data.length, 0);
     const versions = all.map(({ version }) => this.#toCopy.version(span, version ?? last));
     this.#toCopy.copied(span, pieces.length);
@@ -197,10 +196,11 @@ export class Recovery {
       host.changed();
       this.#pump();
     };
-    for (const [index, { range, checksums, data }] of all.entries()) {
+    for (const [index, { range, checksums, data, lost }] of all.entries()) {
       const clean = index === all.length - 1 ? { first, count } : { first: 0, count: 0 };
+      if (this.peer.channel) host.space.charge(this.peer.channel, charges[index] ?? 0);
       // Where the primary has no such extent any more: only these blocks, since beside them a host may have begun it anew.
-      term.ask(this.peer, (shared) => ({ ...shared, type: "copy", allocates: charges[index] ?? 0, range, version: versions[index] ?? last, checksums, data, clean }), settled);
+      term.ask(this.peer, (shared) => ({ ...shared, type: "copy", allocates: charges[index] ?? 0, lost, range, version: versions[index] ?? last, checksums, data, clean }), settled);
     }
   }
 
@@ -247,28 +247,34 @@ export class Recovery {
   }
 }
 
-type Read = Extract<BlockRead, { ok: true }>;
 interface Piece {
   readonly range: BlockRange;
   readonly version: EntryId | null;
   readonly checksums: Uint32Array;
   readonly data: Buffer;
+  /** R25: the learner records their checksums and nothing else. */
+  readonly lost: boolean;
 }
 
-/** Runs of what was read, written and never written ones apart; what the learner holds already is left out. */
-function piecesOf(range: BlockRange, read: Read, held: BigUint64Array | null): Piece[] {
+/** Runs of what was read: written, never written and lost ones apart; what the learner holds already is left out. */
+function piecesOf(range: BlockRange, read: ForLearner, held: BigUint64Array | null): Piece[] {
   const pieces: Piece[] = [];
   for (let from = 0; from < range.count; ) {
     let to = from;
-    const written = read.checksums[from] !== 0;
-    while (to < range.count && (read.checksums[to] !== 0) === written && !(held && blockDigest(read, to) === (held[range.first + to] ?? 0n))) to += 1;
+    const kind = kindOf(range, read, from);
+    while (to < range.count && kindOf(range, read, to) === kind && !(held && kind !== "lost" && blockDigest(read, to) === (held[range.first + to] ?? 0n))) to += 1;
     if (to > from) pieces.push(pieceOf(range, read, from, to));
     from = Math.max(to, from + 1);
   }
   return pieces;
 }
-function pieceOf(range: BlockRange, { version, checksums, data }: Read, from: number, to: number): Piece {
+function kindOf(range: BlockRange, { checksums, lost }: ForLearner, i: number): "lost" | "written" | "unwritten" {
+  return lost.includes(range.first + i) ? "lost" : checksums[i] === 0 ? "unwritten" : "written";
+}
+function pieceOf(range: BlockRange, read: ForLearner, from: number, to: number): Piece {
+  const { version, checksums, data } = read;
   const part = checksums.subarray(from, to);
-  const written = data.length > 0 && part.some((checksum) => checksum !== 0);
-  return { range: { ...range, first: range.first + from, count: to - from }, version, checksums: part, data: written ? data.subarray(from * BLOCK_BYTES, to * BLOCK_BYTES) : Buffer.alloc(0) };
+  const lost = kindOf(range, read, from) === "lost";
+  const written = !lost && data.length > 0 && part.some((checksum) => checksum !== 0);
+  return { lost, range: { ...range, first: range.first + from, count: to - from }, version, checksums: part, data: written ? data.subarray(from * BLOCK_BYTES, to * BLOCK_BYTES) : Buffer.alloc(0) };
 }

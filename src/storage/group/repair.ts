@@ -16,6 +16,8 @@ interface Question {
   readonly untilMs: number;
   readonly end: (message: Message | null) => void;
 }
+/** `lost`: blocks that no member has, though all of them have answered; their checksums are those that they should have, 0 = not known. */
+export type ForLearner = Extract<BlockRead, { ok: true }> & { readonly lost: readonly number[] };
 /** `again`: something was put right here, and may be looked at anew. `silent`: a member did not answer. */
 export type Outcome = "done" | "again" | "lost" | "silent";
 
@@ -73,6 +75,16 @@ export class Repair {
     return { ok: true, checksums: copy.checksums, data: copy.data, version: copy.mended.length > 0 ? this.#serving.last : copy.version };
   }
 
+  /** The range for a learner; null when a member that is needed does not answer now. */
+  async forLearner(range: BlockRange): Promise<ForLearner | null> {
+    const read = await this.#serving.host.drive.read(range);
+    if (read.ok) return { ...read, lost: [] };
+    const { lost, silent, data, mended, version, checksums } = await this.copyOf(range);
+    if (silent) return null;
+    for (const block of lost) checksums[block - range.first] = read.checksums[block - range.first] as number;
+    return { ok: true, checksums, data, version: mended.length > 0 ? this.#serving.last : version, lost };
+  }
+
   /** Every copy reads and verifies the range; what is bad or different anywhere is made equal. The caller holds the range's lock. */
   async compare(range: BlockRange): Promise<Outcome> {
     const { host, group, term } = this.#serving;
@@ -125,6 +137,8 @@ export class Repair {
     return this.question(peer, (shared) => ({ ...shared, type: "fetch", range, content }));
   }
   question(peer: PeerState, make: Parameters<Serving["term"]["ask"]>[1]): Promise<Message | null> {
+    // Of an epoch that has ended meanwhile: whoever it was need not be a member any more.
+    if (this.#serving.term.peers.get(peer.drive) !== peer) return Promise.resolve(null);
     if (!peer.channel || !peer.streaming || this.#serving.ended) return Promise.resolve(null);
     return new Promise((resolve) => {
       const end = (message: Message | null): void => {

@@ -1,7 +1,7 @@
 import { assert } from "../../base/assert.ts";
 import { BLOCK_BYTES } from "../../base/geometry.ts";
 import type { Epoch, GroupId } from "../../base/ids.ts";
-import type { GroupConfig } from "../../cluster/schema.ts";
+import { groupName, type GroupConfig } from "../../cluster/schema.ts";
 import { compareIds, laterId, NO_ENTRY, sameId, type EntryHeader, type EntryId } from "../../wire/entry.ts";
 import type { Adopt, CatchUp, CaughtUp, Channel, Copy, Fence, Fetch, Manifest, Message, Replicate } from "../../wire/messages.ts";
 import type { ReplicaImage } from "../drive/image.ts";
@@ -12,6 +12,11 @@ import { lastOf, Learner } from "./learner.ts";
 import { Settling } from "./settling.ts";
 
 const NO_DATA = Buffer.alloc(0);
+/** A message of the stream that waits, and what becomes of it when the stream has ended. */
+interface Held {
+  readonly run: () => void;
+  readonly drop: () => void;
+}
 /** Messages of the stream that a manifest's comparison holds back; the primary sends no more than its window. */
 const HELD_MAX = 65536;
 /** Bytes that wait for the journal: writes wait for members, but not for learners, so a slow learner must say no (R9). */
@@ -28,7 +33,7 @@ export class Replica {
   #appended: EntryId;
   readonly #learner: Learner;
   /** Non-null while a manifest or a parking is under way: what comes later in the stream waits. */
-  #held: (() => void)[] | null = null;
+  #held: Held[] | null = null;
   #committedSeen: EntryId = NO_ENTRY;
   #stream: Channel | null = null;
   readonly #settling = new Settling();
@@ -113,6 +118,18 @@ export class Replica {
     this.#host.drive.append({ type: "config", group: this.#group, config }, durable);
   }
 
+  /** R23: the administrator's word, durable before anything is done by it. */
+  acceptLoss(config: GroupConfig, durable: () => void): void {
+    assert(config.epoch > this.epochGiven, "R23: a word is obeyed once");
+    this.#host.log.warn("R23: a group goes on with what this drive has of it, by an administrator's word", { group: groupName(this.#group), epoch: config.epoch, lost: config.loss?.drives.map(({ drive }) => drive) });
+    this.unfence();
+    this.#epochGiven = config.epoch;
+    this.#host.drive.append({ type: "accept-loss", group: this.#group, config }, () => {
+      this.#appended = this.image?.log.last ?? NO_ENTRY;
+      durable();
+    });
+  }
+
   /** True = the message is of a lower epoch: its sender is told so as soon as the higher one is durable, and nothing changes. */
   refusesEpoch(channel: Channel, message: Message): boolean {
     const image = this.image;
@@ -124,8 +141,8 @@ export class Replica {
 
   /** What a primary asks, fences aside. `following`: this drive is not about to become, or is, primary itself (R3c). */
   obey(channel: Channel, message: Message, following: boolean): void {
-    if (!this.image?.config || this.refusesEpoch(channel, message)) return;
-    if (message.epoch !== this.image.epoch || !following || this.#stream !== channel) return;
+    if (!this.image?.config || this.refusesEpoch(channel, message)) return this.#pass(channel, message);
+    if (message.epoch !== this.image.epoch || !following || this.#stream !== channel) return this.#pass(channel, message);
     switch (message.type) {
       case "replicate":
       case "catch-up":
@@ -155,10 +172,15 @@ export class Replica {
     if (this.#host.drive.pendingBytes > JOURNAL_BEHIND_MAX) return channel.close("this drive's journal is too far behind");
     if (this.#held) {
       if (this.#held.length >= HELD_MAX) return channel.close("the stream runs over its bound while a manifest is compared");
-      this.#held.push(() => this.#next(channel, message));
+      this.#held.push({ run: () => this.#next(channel, message), drop: () => this.#pass(channel, message) });
       return;
     }
     this.#next(channel, message);
+  }
+
+  /** R17: what has no effect here was charged for all the same, and its sender counts on hearing that it is done with. */
+  #pass(channel: Channel, message: Message): void {
+    if (message.type === "replicate" || message.type === "copy") this.#host.space.take(channel, message.allocates)();
   }
 
   #next(channel: Channel, message: Replicate | CatchUp | Manifest | Copy | CaughtUp): void {
@@ -185,7 +207,10 @@ export class Replica {
     if (compareIds(entry, this.#appended) <= 0) return this.#acknowledge();
     if (!isNext)
       return this.#host.send(channel, { type: "gap", group: this.#group, epoch: message.epoch, tag: 0, through: this.#appended });
-    if (message.data && message.checksums && !entryIntact(entry, message.checksums, message.data)) return channel.close("a replicated block does not match its checksum");
+    if (message.data && message.checksums && !entryIntact(entry, message.checksums, message.data)) {
+      settle();
+      return channel.close("a replicated block does not match its checksum");
+    }
     this.#appended = { epoch: entry.epoch, seq: entry.seq };
     this.#committedSeen = laterId(this.#committedSeen, message.committed);
     const generation = this.#generation;
@@ -219,7 +244,7 @@ export class Replica {
     if (!image) return;
     const known = compareIds(this.#committedSeen, image.log.last) <= 0 ? this.#committedSeen : NO_ENTRY;
     const id = laterId(known, image.committed);
-    const settled = this.#settling.settled(id, this.#host.clock.nowMs());
+    const settled = this.#settling.settled(id, this.#host.clock.nowMs(), this.#host.drive.keeping.settledMs);
     if (compareIds(id, image.committed) <= 0 && (sameId(settled, this.#settledSaved) || compareIds(settled, image.log.base) <= 0)) return;
     this.#settledSaved = settled;
     this.#host.drive.append({ type: "committed", group: this.#group, id, settled });
@@ -255,13 +280,13 @@ export class Replica {
   /** Runs asynchronous work in the stream's order; `current` is false once the stream was replaced. */
   hold(work: (current: () => boolean) => Promise<void>): void {
     const generation = this.#generation;
-    const held: (() => void)[] = (this.#held = []);
+    const held: Held[] = (this.#held = []);
     const current = (): boolean => generation === this.#generation;
     void work(current).then(() => {
-      if (!current()) return;
-      this.#held = null;
-      while (held.length > 0 && !this.#held) (held.shift() as () => void)();
-      if (this.#held) (this.#held as (() => void)[]).push(...held);
+      if (current()) this.#held = null;
+      while (held.length > 0 && current() && !this.#held) (held.shift() as Held).run();
+      if (current() && this.#held) (this.#held as Held[]).push(...held);
+      else for (const { drop } of held) drop();
     });
   }
 

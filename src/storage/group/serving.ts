@@ -69,7 +69,7 @@ export class Serving {
     this.log = log;
     this.#owner = owner;
     this.#last = replica.appended;
-    this.leases = new LeaseWaiters(host.clock, term);
+    this.leases = new LeaseWaiters(host, term);
     this.late = new LateWrites(host.instance, host.acknowledgements);
     this.#commands = new Commands(this);
   }

@@ -18,6 +18,8 @@ export interface PeerState {
   streaming: boolean;
   /** R3a: reads may be answered until then, as far as this replica is concerned. */
   leaseUntilMs: number;
+  /** Number of the newest beacon that it confirmed at this epoch. */
+  confirmedBeacon: number;
   /** R24: it is proved to be down until then. */
   downUntilMs: number;
   /** R24: it is taken for lost without proof until then; never a link in the chain of a proof. */
@@ -30,6 +32,14 @@ export interface PeerState {
   owedSinceMs: number;
 }
 
+/** R3a: a beacon that another drive has confirmed, by the clock and the count of who sent it. */
+export interface ConfirmedBeacon {
+  readonly number: number;
+  readonly sentMs: number;
+  /** The lease's end. */
+  readonly untilMs: number;
+}
+
 /**
  * One drive's time as primary of a group, from the won compare-and-set until it leaves. Survives its own changes of the
  * configuration (each a new epoch); whatever was asked of a peer under an older epoch gets no answer.
@@ -37,6 +47,8 @@ export interface PeerState {
 export class Term {
   config: GroupConfig;
   revision: number;
+  /** R26: of the configuration that made this drive primary. Whoever fenced before it counts on this drive knowing all bans up to here. */
+  readonly begunRevision: number;
   readonly peers = new Map<DriveId, PeerState>();
   /** R8, R11c: another configuration that may already be current. */
   pending: GroupConfig | null = null;
@@ -52,6 +64,7 @@ export class Term {
     this.#host = host;
     this.config = config;
     this.revision = revision;
+    this.begunRevision = revision;
     this.#keepPeers();
   }
 
@@ -80,6 +93,7 @@ export class Term {
         acknowledged: known?.acknowledged ?? NO_ENTRY,
         streaming: false,
         leaseUntilMs: 0,
+        confirmedBeacon: 0,
         downUntilMs: 0,
         takenUntilMs: 0,
         heardMs: this.#host.clock.nowMs(),
@@ -119,11 +133,12 @@ export class Term {
   }
 
   /** R3a, R3e: leases are of one epoch. */
-  leaseConfirmed(drive: DriveId, epoch: Epoch, sentMs: number, leaseUntilMs: number): boolean {
+  leaseConfirmed(drive: DriveId, epoch: Epoch, beacon: ConfirmedBeacon): boolean {
     const peer = this.peers.get(drive);
     if (!peer || epoch !== this.epoch) return false;
-    peer.heardMs = Math.max(peer.heardMs, sentMs);
-    peer.leaseUntilMs = Math.max(peer.leaseUntilMs, leaseUntilMs);
+    peer.heardMs = Math.max(peer.heardMs, beacon.sentMs);
+    peer.leaseUntilMs = Math.max(peer.leaseUntilMs, beacon.untilMs);
+    peer.confirmedBeacon = Math.max(peer.confirmedBeacon, beacon.number);
     return true;
   }
 

@@ -27,5 +27,3 @@ export const YOUNG_MS = 10_000;
 export const YOUNG_PATIENCE_MS = 5000;
 /** A replica that the config no longer names is dropped only after it was seen so for this long (R12). */
 export const FORGET_AFTER_MS = 10_000;
-/** R20: a log keeps every entry for this long after it was acknowledged: a late repetition must find it (R15). */
-export const SETTLED_AFTER_MS = 10_000;

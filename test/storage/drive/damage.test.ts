@@ -168,15 +168,25 @@ describe("extents", () => {
   });
 
   for (const generation of [1, 2]) {
-    test(`checksums of which slot ${generation} rotted are not trusted outside of replay`, async () => {
+    test(`checksums of which slot ${generation} rotted are in the other one, and then in both again`, async () => {
       const directory = await closed();
-      spoil(extentPath(directory, 0), slotOffset(generation) + 300);
-      const drive = await open(platform, directory);
-      expect(await drive.read(range(0, 7, 2))).toMatchObject({ ok: false, badBlocks: [7, 8] });
-      expect((await drive.read(range(4, 0, 8))).ok).toBe(true);
-      await drive.close();
+      for (const rotten of [generation, generation + 1]) {
+        spoil(extentPath(directory, 0), slotOffset(rotten) + 300);
+        const drive = await open(platform, directory);
+        expect((await contentOf(drive, range(0, 0, 8))).equals(content(range(0, 0, 8), 1))).toBe(true);
+        await drive.close();
+      }
     });
   }
+
+  test("checksums of which both slots rotted are not trusted", async () => {
+    const directory = await closed();
+    for (const generation of [1, 2]) spoil(extentPath(directory, 0), slotOffset(generation) + 300);
+    const drive = await open(platform, directory);
+    expect(await drive.read(range(0, 7, 2))).toMatchObject({ ok: false, badBlocks: [7, 8] });
+    expect((await drive.read(range(4, 0, 8))).ok).toBe(true);
+    await drive.close();
+  });
 
   test("a slot torn by an interrupted checkpoint is made good by the other one and the journal", async () => {
     const directory = await closed();

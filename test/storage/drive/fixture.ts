@@ -121,7 +121,7 @@ export class Author {
 export function copy(target: BlockRange, seed: number, version: EntryId | null, wanted: (block: number) => boolean = () => true): CopyRecord {
   const data = content(target, seed);
   const checksums = checksumsOf(target, data).map((checksum, i) => (version && wanted(target.first + i) ? checksum : 0));
-  return { type: "copy", group: group(target), range: target, version, checksums, data: checksums.some((checksum) => checksum !== 0) ? data : Buffer.alloc(0) };
+  return { type: "copy", group: group(target), lost: false, range: target, version, checksums, data: checksums.some((checksum) => checksum !== 0) ? data : Buffer.alloc(0) };
 }
 
 export function durable(drive: LocalDrive, record: JournalRecord): Promise<void> {

@@ -5,20 +5,23 @@ import { DiskFiles, type Operation } from "../../simulator/files.ts";
 /** Files in memory whose process is killed, or whose power fails, after a number of operations; each takes a random number of turns. */
 export class PowerFiles {
   readonly files: DiskFiles;
-  readonly #disk = new Disk();
+  readonly disk: Disk;
   readonly #random: Dice;
   readonly #turnsMax: number;
   readonly #inFlight = new Set<InFlight>();
+  /** Hears of each operation before it takes effect. */
+  begun: (operation: Operation<unknown>) => void = () => undefined;
   /** Counts down with each operation; at 0 all ends. */
   #operationsLeft = Number.POSITIVE_INFINITY;
   #life = 0;
   #end: "kill" | "power" = "power";
   #lost: (() => void) | null = null;
 
-  constructor(random: Dice, turnsMax = 3) {
+  constructor(random: Dice, turnsMax = 3, disk = new Disk()) {
+    this.disk = disk;
     this.#random = random;
     this.#turnsMax = turnsMax;
-    this.files = new DiskFiles(this.#disk, { perform: (operation) => this.#perform(operation) });
+    this.files = new DiskFiles(this.disk, { perform: (operation) => this.#perform(operation) });
   }
 
   /** Runs `work` until it ends, or its process or the power after `operations` of it. True when it ended. */
@@ -44,16 +47,17 @@ export class PowerFiles {
 
   #fail(): void {
     this.#life += 1;
-    if (this.#end === "power") this.#disk.losePower(this.#random, this.#inFlight);
-    else this.#disk.kill(this.#random, this.#inFlight);
+    if (this.#end === "power") this.disk.losePower(this.#random, this.#inFlight);
+    else this.disk.kill(this.#random, this.#inFlight);
     this.#inFlight.clear();
-    for (const inode of this.#disk.inodes()) inode.lockedBy = null;
+    for (const inode of this.disk.inodes()) inode.lockedBy = null;
     this.#lost?.();
   }
 
   /** Never comes back when its process ends meanwhile. */
   async #perform<T>(operation: Operation<T>): Promise<T> {
     const life = this.#life;
+    this.begun(operation);
     this.#inFlight.add(operation);
     this.#operationsLeft -= 1;
     if (this.#operationsLeft <= 0) {

@@ -52,6 +52,8 @@ function records(): JournalRecord[] {
     { type: "adopt", group, common: version, entries: [header(601)] },
     { type: "committed", group, id: version, settled: { ...version, seq: 599 } },
     { type: "forget", group },
+    { ...copy(range(4, 6, 2), 9, version), lost: true, data: Buffer.alloc(0) },
+    { type: "accept-loss", group, config: { ...config, loss: { epoch: config.epoch, atMs: 7, drives: [{ drive: DRIVE, instance: 3 as Instance }], unknownThrough: 2 ** 33 as VolumeId } } },
   ];
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { CommandResult } from "../../../src/wire/messages.ts";
 import { SimulatedGateway, type Place } from "../../simulator/gateway.ts";
+import { FORGETS_ALL, keep } from "./recovery-stage.ts";
 import { Stage } from "./stage.ts";
 
 interface Compared {
@@ -53,6 +54,39 @@ describe("COMPARE AND WRITE", () => {
     expect(read(stage, portal, last)[5]).toBe(value);
     expect(stage.image("b").operations.get(portal.instance)?.size).toBe(1);
     stage.whole();
+  });
+
+  test("X18: whose answer was lost is answered as won by one that was a learner then, and knows it from no log", () => {
+    const stage = new Stage();
+    const [portal] = portalsOf(stage, 1) as [SimulatedGateway];
+    keep(stage, FORGETS_ALL);
+    stage.cluster.kill("b");
+    stage.until(() => stage.members().join() === "a");
+    // Its channel is open, and it knows the primary's clock.
+    expect(read(stage, portal, stage.place(0))[0]).toBe(0);
+    stage.pass(1000);
+    stage.cluster.block("s1", "p0");
+    const begun = compare(portal, { ...stage.place(0), sectors: 1 }, 0);
+    const entryOf = (name: string): boolean => stage.image(name).log.entries.some(({ gateway, first }) => gateway === portal.instance && first === 0);
+    stage.until(() => entryOf("a"), 2000);
+    // What others write meanwhile takes it out of the log.
+    const other = new SimulatedGateway(stage.cluster, "o", 8);
+    for (let block = 100; block < 110; block += 1) {
+      let written = false;
+      other.write(stage.place(block), () => (written = true));
+      stage.until(() => written);
+      stage.pass(300);
+    }
+    stage.until(() => !entryOf("a"), 20_000);
+    stage.cluster.start("b");
+    stage.until(() => stage.members().join() === "a,b");
+    expect(entryOf("b")).toBe(false);
+    expect(begun.result).toBeNull();
+    stage.cluster.kill("a", true);
+    stage.until(() => begun.result !== null);
+    expect(stage.serving()).toEqual(["b"]);
+    expect(begun.result).toBe("done");
+    expect(read(stage, portal, stage.place(0))[0]).toBe(begun.value);
   });
 
   test("X18: whose answer was lost with its primary is answered as won by the next one, and runs once", () => {

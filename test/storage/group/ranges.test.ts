@@ -103,4 +103,20 @@ describe("the ranges of a group at its primary", () => {
     table.openGate();
     expect(log).toEqual(["read", "idle", "write", "lock"]);
   });
+
+  test("a write that begins while others of its extent end is not forgotten: a read waits for it, and it ends", () => {
+    const table = new RangeTable();
+    const [before, after] = [range(0, 1), range(5, 1)];
+    table.startWrite(before);
+    // A copy to a learner whose catch-up was given up meanwhile, and the gate of a manifest likewise.
+    table.lock(range(0, 2), (release) => release());
+    table.closeGate(() => table.openGate());
+    table.admitWrite(after, () => table.startWrite(after));
+    table.endWrite(before);
+    let read = false;
+    table.read(range(5, 1), () => (read = true));
+    expect(read).toBe(false);
+    table.endWrite(after);
+    expect(read).toBe(true);
+  });
 });

@@ -1,17 +1,30 @@
 import { KEEPING, type Keeping } from "../../../src/storage/drive/image.ts";
+import { Repair } from "../../../src/storage/group/repair.ts";
 import type { Message } from "../../../src/wire/messages.ts";
 import type { Chance } from "../../simulator/chance.ts";
 import type { Place } from "../../simulator/gateway.ts";
 import type { Stage } from "./stage.ts";
 
 /** Logs of four entries and no map of changes: every absence needs manifests. */
-export const FORGETS_ALL: Keeping = { entries: 4, changes: 0, early: true };
+export const FORGETS_ALL: Keeping = { entries: 4, changes: 0, settledMs: 100 };
 /** Logs of four entries: every absence of more needs the map of changes. */
-export const FORGETS_LOG: Keeping = { entries: 4, changes: 10_000, early: true };
+export const FORGETS_LOG: Keeping = { entries: 4, changes: 10_000, settledMs: 100 };
 export { KEEPING };
 
 export function keep(stage: Stage, keeping: Keeping): void {
   for (const host of stage.cluster.hosts.values()) host.medium.tuning.keeping = keeping;
+}
+
+const { forLearner } = Repair.prototype;
+/** From now on no block with this number can be had for a learner, as when a member that may have it does not answer; until `giveAll`. */
+export function withhold(block: number): void {
+  Repair.prototype.forLearner = function (range) {
+    return range.first <= block && block < range.first + range.count ? Promise.resolve(null) : forLearner.call(this, range);
+  };
+}
+/** To be called after each test of a file that withholds. */
+export function giveAll(): void {
+  Repair.prototype.forLearner = forLearner;
 }
 
 /** Bytes of copied blocks that arrive from now on. */

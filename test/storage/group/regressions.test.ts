@@ -12,7 +12,7 @@ function writeMuch(stage: Stage): void {
   expect(sameId(stage.image("a").log.base, NO_ENTRY)).toBe(false);
 }
 function shortLogs(stage: Stage): void {
-  for (const host of stage.cluster.hosts.values()) host.medium.tuning.keeping = { entries: 4, changes: 0, early: true };
+  for (const host of stage.cluster.hosts.values()) host.medium.tuning.keeping = { entries: 4, changes: 0, settledMs: 100 };
 }
 
 // Each of these stories once went wrong in a random one.

@@ -31,9 +31,13 @@ export function rot(stage: Stage, drive: string, blocks: readonly number[], exte
 /** Both slots of an extent's trailer rot while the drive's process is down; what it remembers was covered by a checkpoint before. */
 export function loseTrailer(stage: Stage, drive: string, extent = 0): void {
   stage.pass(40_000);
+  rotSlots(stage, drive, [...Array(TRAILER_SLOTS).keys()], extent);
+}
+/** Slots of an extent's trailer rot while the drive's process is down. */
+export function rotSlots(stage: Stage, drive: string, slots: readonly number[], extent = 0): void {
   stage.cluster.kill(drive, true);
   const inode = fileOf(stage, drive, extent);
-  for (let slot = 0; slot < TRAILER_SLOTS; slot += 1) spoil(inode, (EXTENT_BYTES + slot * TRAILER_SLOT_BYTES) / BLOCK_BYTES);
+  for (const slot of slots) spoil(inode, (EXTENT_BYTES + slot * TRAILER_SLOT_BYTES) / BLOCK_BYTES);
   stage.cluster.start(drive);
 }
 /** As the drive's process knows it now. */

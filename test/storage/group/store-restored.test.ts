@@ -102,6 +102,25 @@ describe("a store that was restored from a backup", () => {
     stage.whole();
   });
 
+  test("may be taken back once more while it is being restored: who has reported already reports again", () => {
+    const stage = new RestoreStage();
+    const { backup, value } = aloneAfterBackup(stage);
+    stage.killAll();
+    stage.restore(backup, "restored");
+    stage.cluster.start("a");
+    const report = (name: string): string => keys.recovery(stage.cluster.host(name).id);
+    stage.until(() => stage.record().restore?.done === false && stage.cluster.store.find(report("a")) !== null);
+    stage.pass(1000);
+    const half = stage.cluster.store.backup();
+    stage.cluster.start("b");
+    stage.until(() => stage.cluster.store.find(report("b")) !== null);
+    stage.restore(half);
+    stage.cluster.start("c");
+    stage.restored();
+    expect(stage.read(stage.place(0))[0]).toBe(value);
+    stage.whole();
+  });
+
   // X30
   test("purges nothing that it does not know, and lets the tombstones come back of what the drives know to be deleted", () => {
     const stage = new RestoreStage();
@@ -114,6 +133,10 @@ describe("a store that was restored from a backup", () => {
     stage.restored();
     stage.pass(20_000);
     for (const name of ["a", "b"]) expect(stage.extents(name)).toBe(1);
+    // R21: it is told of.
+    const unknown = (): unknown => (JSON.parse(stage.cluster.store.find(keys.observed(stage.cluster.host("a").id))?.value ?? "{}") as { unknownVolumes?: number[] }).unknownVolumes;
+    stage.until(() => Array.isArray(unknown()));
+    expect(unknown()).toEqual([1]);
     stage.cluster.put(keys.volume(id), JSON.parse(backup.entries.find(({ key }) => key === keys.volume(id))?.value ?? ""));
     stage.pass(1000);
     const value = stage.write(stage.place(0));

@@ -1,0 +1,71 @@
+import { driveIsUp } from "../../cluster/health.ts";
+import { alerts } from "../../cluster/alerts.ts";
+import type { DriveId, ServerName } from "../../base/ids.ts";
+import type { ClusterMap } from "../../cluster/map.ts";
+import { failedDrives, keys, type FailedDrives } from "../../cluster/schema.ts";
+import type { DriveDetailAnswer, DriveReleaseAnswer, DrivesAnswer } from "../api.ts";
+import type { ApiApp, ApiContext } from "../app.ts";
+import { audit } from "../audit.ts";
+import { commit, type Change } from "../commit.ts";
+import { Problem } from "../problem.ts";
+import { readRecord } from "../records.ts";
+
+interface Released {
+  readonly server: ServerName;
+  readonly serverIsUp: boolean;
+}
+
+export function addDriveRoutes(app: ApiApp, context: ApiContext): void {
+  const { store, view } = context;
+
+  app.get("/api/v1/drives", (request) => request.json<DrivesAnswer>({ drives: driveDetails(view.map), source: view.storeAnswers ? "store" : "last-known" }));
+
+  app.post("/api/v1/drives/:id/release", async (request) => {
+    const id = request.req.param("id");
+    const { server, serverIsUp } = await commit(store, () => prepareRelease(context, id));
+    audit(context, request.env.remote, "failed drive released", { drive: id, server });
+    return request.json<DriveReleaseAnswer>({ id, server, serverIsUp }, 202);
+  });
+}
+
+/** The administrator's word is about the failure that is in the list now, and about no later one. */
+async function prepareRelease({ store, view, platform }: ApiContext, id: string): Promise<Change<Released>> {
+  const shown = [...view.map.failedDrives].find(([, list]) => list.some((failed) => failed.id === id));
+  const server = shown?.[0] ?? view.map.drives.get(id as DriveId)?.server;
+  if (server === undefined) throw new Problem("not-found", `There is no drive ${id.slice(0, 64)}. virtustor drive list shows all.`);
+  const list = await readRecord(store, keys.failed(server), failedDrives);
+  const failed = (list.value ?? []).find((one) => one.id === id);
+  if (failed === undefined) throw new Problem("not-possible", `Drive ${id} of ${server} has not failed: there is nothing to release.`);
+  const put = { key: keys.release(id as DriveId), value: JSON.stringify({ failedAtMs: failed.atMs, atMs: platform.clock.wallMs() }) };
+  const transaction = { compares: [{ key: keys.failed(server), revision: list.revision }], puts: [put] };
+  return { transaction, proof: put, result: { server, serverIsUp: view.map.upServers.has(server) }, what: `release the drive ${id}` };
+}
+
+function driveDetails(map: ClusterMap): DriveDetailAnswer[] {
+  const sentences = alerts(map);
+  const failures = new Map<string, FailedDrives[number]>();
+  for (const list of map.failedDrives.values()) for (const failed of list) failures.set(failed.id, failed);
+  const details = [...map.drives.values()].map(({ id, server, capacityBytes, instance }): DriveDetailAnswer => {
+    const told = map.observed.get(id);
+    const failed = failures.get(id);
+    failures.delete(id);
+    const state = failed ? "failed" : map.recovery.has(id) ? "not-obeying" : driveIsUp(map, id) ? "up" : "down";
+    return {
+      id,
+      server,
+      state,
+      capacityBytes,
+      usedBytes: told?.usedBytes ?? null,
+      instance,
+      failed: failed ? { atMs: failed.atMs, why: failed.why } : null,
+      why: map.recovery.get(id)?.evidence ?? null,
+      parked: told?.parked ?? null,
+      alerts: sentences.filter((sentence) => sentence.includes(id)),
+    };
+  });
+  // One that failed before it was ever registered.
+  for (const [server, list] of map.failedDrives)
+    for (const { id, instance, atMs, why, directory } of list)
+      if (!map.drives.has(id as DriveId)) details.push({ id: id || directory, server, state: "failed", capacityBytes: 0, usedBytes: null, instance, failed: { atMs, why }, why: null, parked: null, alerts: [] });
+  return details.sort((a, b) => (a.server + a.id < b.server + b.id ? -1 : 1));
+}
