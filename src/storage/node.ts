@@ -108,6 +108,7 @@ export class StorageNode {
     await this.#registration.start();
     // Stopped, or refused, before it had begun.
     if (this.#closed) return;
+    this.#standing.registered();
     this.#watch = store.watch("", {
       snapshot: (entries, { revision, storeId }) => this.#mapChanged(map.snapshot(entries, revision, storeId), true),
       changed: (changes, { revision }) => this.#mapChanged(map.changed(changes, revision), false),

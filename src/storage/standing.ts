@@ -84,6 +84,10 @@ export class Standing {
   /** Counts alarms: what was begun before one has no effect after it. */
   #generation = 0;
   #reported = "";
+  /** Counts the times that the store was found without a report of this drive. */
+  #forgotten = 0;
+  /** R22: until it is registered this may be a copied disk, that must not report in the name of the drive whose copy it is. */
+  #registered = false;
 
   constructor(world: { drive: Drive; map: ClusterMap; store: ClusterStore; clock: Clock; log: Log; server: string }, events: StandingEvents) {
     this.#drive = world.drive;
@@ -116,6 +120,10 @@ export class Standing {
     while (!this.#closed && !(await this.#confirm())) await this.#pause();
   }
 
+  /** The watch begins after this, and with it whatever is to be reported. */
+  registered(): void {
+    this.#registered = true;
+  }
   close(): void {
     this.#closed = true;
   }
@@ -125,7 +133,10 @@ export class Standing {
     if (this.#closed) return;
     const own = keys.recovery(this.#drive.id);
     // Taken back once more, the store may have forgotten what it was told.
-    if (all && !this.#map.recovery.has(this.#drive.id)) this.#reported = "";
+    if (all && !this.#map.recovery.has(this.#drive.id)) {
+      this.#reported = "";
+      this.#forgotten += 1;
+    }
     if (all || keysChanged.some((key) => key === keys.cluster || key === own)) this.#look();
     else if (this.#good) this.#drive.remember(this.#map.revision);
   }
@@ -190,7 +201,7 @@ export class Standing {
 
   /** While in alarm: reports for each round, and takes part again when the restore is done. */
   async #work(): Promise<void> {
-    if (this.#working) return;
+    if (this.#working || !this.#registered) return;
     this.#working = true;
     try {
       for (let found = this.#object(this.#drive.memory, this.#map); !this.#good && !this.#closed && found !== null; found = this.#object(this.#drive.memory, this.#map)) {
@@ -203,8 +214,9 @@ export class Standing {
         if (!this.#map.cluster || this.#reported === this.#reportName(found)) return;
         const name = this.#reportName(found);
         await this.#quiet();
-        if (await this.#report(found)) this.#reported = name;
-        else await this.#pause();
+        const forgotten = this.#forgotten;
+        if (!(await this.#report(found))) await this.#pause();
+        else if (forgotten === this.#forgotten) this.#reported = name;
       }
     } finally {
       this.#working = false;

@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
+import { keys } from "../../../src/cluster/schema.ts";
 import type { CommandResult } from "../../../src/wire/messages.ts";
+import { Chance } from "../../simulator/chance.ts";
 import type { Place } from "../../simulator/gateway.ts";
-import { FORGETS_ALL, keep, whenDelivered } from "./recovery-stage.ts";
+import { FORGETS_ALL, keep, Load, whenDelivered } from "./recovery-stage.ts";
 import { found, loseTrailer, rot, trailerOf } from "./rot.ts";
 import { Stage } from "./stage.ts";
 
@@ -157,4 +159,80 @@ test("a member that does not answer may have the block: the learner waits for it
   expect(copied.lost).toEqual([]);
   expect(stage.read(stage.place(0))[0]).toBe(value);
   expect(found(stage, "a")).toEqual({ a: { repaired: 1, lost: 0, differs: 0 } });
+});
+
+test("hosts write beside and over lost blocks while a learner takes them over", () => {
+  let carried = 0;
+  for (let seed = 1; seed <= 4; seed += 1) {
+    const stage = new Stage(1, { a: "s1", b: "s2" }, seed);
+    if (seed % 2 === 0) keep(stage, FORGETS_ALL);
+    for (let block = 0; block < 1024; block += 128) stage.write(stage.place(block, 128));
+    stage.pass(40_000);
+    without(stage);
+    for (let block = 0; block < 1024; block += 3) stage.write(stage.place(block));
+    stage.pass(40_000);
+    const lost = Array.from({ length: 60 }, (_, i) => 15 * i);
+    rot(stage, "a", lost);
+    const copied = copies(stage);
+    const load = new Load(stage, new Chance(seed, "load"), 1);
+    load.start();
+    back(stage);
+    load.stop();
+    carried += copied.lost.length;
+    for (const block of lost) if (!load.written.has(`0.${block}`)) expect(resultOf(stage, stage.place(block))).toBe("medium-error");
+    for (const block of lost) stage.write(stage.place(block));
+    stage.whole();
+    expect(stage.cluster.failures).toEqual([]);
+  }
+  expect(carried).toBeGreaterThan(60);
+});
+
+test("a deep scrub tells of a lost block once, and writes nothing for it", () => {
+  const stage = new Stage(1, { a: "s1", b: "s2" });
+  stage.write(stage.place(0, 4));
+  without(stage);
+  stage.write(stage.place(1));
+  stage.pass(40_000);
+  rot(stage, "a", [1]);
+  back(stage);
+  const before = stage.image("a").log.last;
+  for (let pass = 0; pass < 2; pass += 1) {
+    const atMs = Math.ceil(stage.cluster.host("a").running?.process.wallMs() ?? 0);
+    stage.cluster.put(keys.scrubWanted, { lightAtMs: atMs, deepAtMs: atMs });
+    const done = (): number => (JSON.parse(stage.cluster.store.find(keys.scrub(stage.group))?.value ?? '{"deepAtMs":0}') as { deepAtMs: number }).deepAtMs;
+    stage.until(() => done() >= atMs, 120_000);
+    stage.pass(1000);
+  }
+  expect(found(stage, "a")).toEqual({ a: { repaired: 0, lost: 1, differs: 0 } });
+  expect(stage.logged("are bad on every copy")).toHaveLength(1);
+  expect(stage.image("a").log.last).toEqual(before);
+});
+
+test("a block that only an absent member has is lost meanwhile, and comes back with it", () => {
+  const stage = new Stage(2);
+  const value = stage.write(stage.place(0, 4));
+  without(stage, "c");
+  stage.write(stage.place(2));
+  const mine = stage.write(stage.place(1));
+  stage.pass(40_000);
+  without(stage, "b");
+  stage.write(stage.place(3));
+  stage.pass(40_000);
+  rot(stage, "a", [1]);
+  // c, which has an older one, comes in with a lost block and is left alone with it.
+  stage.cluster.start("c");
+  stage.until(() => stage.members().join() === "a,c");
+  stage.pass(100);
+  expect(resultOf(stage, stage.place(1))).toBe("medium-error");
+  stage.cluster.kill("a", true);
+  stage.until(() => stage.serving().includes("c"));
+  expect(resultOf(stage, stage.place(1))).toBe("medium-error");
+  stage.cluster.start("b");
+  stage.until(() => stage.members().includes("b"));
+  stage.pass(100);
+  expect(stage.read(stage.place(1))[0]).toBe(mine);
+  back(stage, "a");
+  stage.whole();
+  expect(stage.read(stage.place(0))[0]).toBe(value);
+  expect(stage.read(stage.place(1))[0]).toBe(mine);
 });

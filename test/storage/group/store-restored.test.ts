@@ -166,6 +166,24 @@ describe("a store that was restored from a backup", () => {
   });
 });
 
+// R22
+test("a disk whose drive is alive elsewhere reports nothing in its name to a store that was restored", () => {
+  const stage = new RestoreStage();
+  stage.write(stage.place(0));
+  const { id } = stage.cluster.host("c");
+  stage.cluster.kill("c");
+  stage.restore(stage.cluster.store.backup(), "restored");
+  stage.cluster.put(keys.drive(id), { id, server: "elsewhere", address: "elsewhere", port: 1, instance: 1, capacityBytes: 1 });
+  stage.cluster.put(keys.upDrive(id), { instance: 1, sinceMs: 0 });
+  stage.until(() => stage.record().restore?.done === false);
+  stage.cluster.start("c");
+  stage.pass(8000);
+  expect(stage.cluster.store.find(keys.recovery(id))).toBeNull();
+  stage.cluster.store.apply({ compares: [], deletes: [keys.upDrive(id)] });
+  stage.restored();
+  stage.whole();
+});
+
 describe("a drive that was away while the store was restored", () => {
   test("serves nothing and confirms nothing when it comes back after the others were adopted without it", () => {
     const stage = new RestoreStage();
