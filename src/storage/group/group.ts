@@ -204,7 +204,8 @@ export class Group {
       this.#serving.end();
       this.#serving = null;
       for (const peer of term.peers.values()) this.#fence(peer);
-      return;
+      // The last one left has nobody to wait for.
+      if (term.members().length > 0) return;
     }
     if (!term.members().every((peer) => peer.tail)) return;
     const attempt = (this.#attempt += 1);

@@ -113,3 +113,25 @@ test("R9: what only a learner has is parked before it is overwritten, though its
   stage.whole();
   expect(stage.cluster.host("a").medium.disk.list(`${DIRECTORY}/${PARKED}`)).toHaveLength(1);
 });
+
+describe("a primary whose last other member falls silent while the first entry of its epoch is under way (R4, R7e)", () => {
+  test("goes on alone, and takes it back afterwards", () => {
+    const stage = new Stage(1, { a: "s1", b: "s2" });
+    const value = stage.write(stage.place(0));
+    stage.cluster.kill("a");
+    let silent = false;
+    stage.cluster.network.cuts = (message) => {
+      if (message.type === "replicate" && !silent) {
+        silent = true;
+        stage.cluster.block("s2", "s1");
+      }
+      return false;
+    };
+    stage.cluster.start("a");
+    stage.until(() => silent && stage.members().length === 1);
+    stage.until(() => stage.serving().length === 1);
+    expect(stage.read(stage.place(0))[0]).toBe(value);
+    stage.cluster.unblock("s2", "s1");
+    stage.whole();
+  });
+});
