@@ -11,6 +11,8 @@ const ALIVE_ELSEWHERE_MS = 2 * LEASE_TTL_MS;
 const LOOKED_MS = 2000;
 /** `observed` is written at most this often. */
 const OBSERVED_EVERY_MS = 300;
+/** And at least this often: a write whose outcome was never known may arrive late and undo a newer one. */
+const OBSERVED_ANEW_MS = 10_000;
 
 /** Keeps `drive/`, `up/drive/` and `observed/` of one drive in the store, through outages of the store. */
 export class Registration {
@@ -25,7 +27,10 @@ export class Registration {
   #elsewhereSinceMs: number | null = null;
   #lookedMs = -Infinity;
   #lease: StoreLease | null = null;
+  /** Revision of this registration: what an earlier process wrote and arrives late is refused by it. */
+  #revision = 0;
   #timer: Timer | null = null;
+  #anew: Timer | null = null;
   #dirty = true;
   #writing = false;
   #closed = false;
@@ -55,6 +60,7 @@ export class Registration {
   async stop(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#anew?.cancel();
     await this.#lease?.revoke().catch(() => undefined);
   }
 
@@ -88,6 +94,7 @@ export class Registration {
       });
       if (outcome.outcome !== "success") throw new Error(outcome.outcome === "unknown" ? outcome.reason : "refused");
       this.#lease = lease;
+      this.#revision = outcome.revision;
       lease.onLost(() => {
         if (this.#lease !== lease || this.#closed) return;
         this.#lease = null;
@@ -149,12 +156,22 @@ export class Registration {
     this.#writing = true;
     const value = JSON.stringify(this.#observe());
     if (value !== this.#last) {
-      const outcome = await this.#store.transact({ compares: [], puts: [{ key: keys.observed(this.#record.id), value, lease }] });
+      const { id } = this.#record;
+      const outcome = await this.#store.transact({ compares: [{ key: keys.upDrive(id), revision: this.#revision }], puts: [{ key: keys.observed(id), value, lease }] });
       // Under a lease that was lost meanwhile it is gone again.
-      if (outcome.outcome === "success" && this.#lease === lease) this.#last = value;
+      if (outcome.outcome === "success" && this.#lease === lease) this.#written(value);
       else this.#dirty = true;
     }
     this.#writing = false;
     if (this.#dirty) this.#schedule();
+  }
+
+  #written(value: string): void {
+    this.#last = value;
+    this.#anew?.cancel();
+    this.#anew = this.#clock.timer(OBSERVED_ANEW_MS, () => {
+      this.#last = "";
+      this.changed();
+    });
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { DriveId, Instance, ServerName } from "../../src/base/ids.ts";
-import { keys, type DriveRecord } from "../../src/cluster/schema.ts";
+import { keys, type DriveRecord, type Observed } from "../../src/cluster/schema.ts";
 import type { Log } from "../../src/platform/platform.ts";
 import { MemoryStore } from "../../src/platform/store/memory.ts";
 import { Registration } from "../../src/storage/registration.ts";
@@ -17,6 +17,8 @@ const asked: string[] = [];
 
 class Place {
   readonly refusals: string[] = [];
+  /** What it observes. */
+  readonly said = { usedBytes: 0 };
   registered = false;
   readonly client;
   readonly process: SimulatedProcess;
@@ -24,9 +26,10 @@ class Place {
   constructor(time: SimulatedTime, store: MemoryStore, server: string, instance: number) {
     this.client = store.client(server);
     const record: DriveRecord = { id: ID, server: server as ServerName, address: server, port: 1, instance: instance as Instance, capacityBytes: 1 };
-    const observed = { instance: record.instance, usedBytes: 0, groups: [] };
+    const { said } = this;
+    const observed = (): Observed => ({ instance: record.instance, groups: [], ...said }) as unknown as Observed;
     this.process = new SimulatedProcess(server, time, 0, 1);
-    this.registration = new Registration(new ProcessStore(this.client, this.process), this.process, log, record, () => observed, (why) => this.refusals.push(why), async (place) => {
+    this.registration = new Registration(new ProcessStore(this.client, this.process), this.process, log, record, observed, (why) => this.refusals.push(why), async (place) => {
       asked.push(place.server);
       return answering.has(place.server);
     });
@@ -137,5 +140,42 @@ describe("a disk with the identity of a drive", () => {
     const again = new Place(time, store, "s1", 6);
     time.pass(100);
     expect(again.registered).toBe(true);
+  });
+});
+
+describe("what a drive observes", () => {
+  test("is in the store again although an earlier run's word arrives late and goes with that run's lease", () => {
+    const time = new SimulatedTime();
+    let late = false;
+    const store = new MemoryStore({ clock: time, fate: (transaction, client) => (late && client === "s1" && transaction.puts?.some(({ key }) => key.startsWith("observed/")) ? { lateMs: 3000 } : "normal") });
+    const first = new Place(time, store, "s1", 5);
+    time.pass(2000);
+    late = true;
+    first.registration.changed();
+    first.said.usedBytes = 1;
+    time.pass(400);
+    first.process.kill();
+    late = false;
+    const second = new Place(time, store, "s1", 6);
+    second.said.usedBytes = 2;
+    time.pass(60_000);
+    expect(JSON.parse(store.find(keys.observed(ID))?.value ?? "{}")).toMatchObject({ instance: 6, usedBytes: 2 });
+  });
+
+  test("is what it observed last although an earlier word, whose outcome was never known, arrives after it", () => {
+    const time = new SimulatedTime();
+    let late = false;
+    const store = new MemoryStore({ clock: time, fate: (transaction) => (late && transaction.puts?.some(({ key }) => key.startsWith("observed/")) ? { lateMs: 5000 } : "normal") });
+    const place = new Place(time, store, "s1", 5);
+    time.pass(2000);
+    late = true;
+    place.said.usedBytes = 1;
+    place.registration.changed();
+    time.pass(400);
+    late = false;
+    place.said.usedBytes = 2;
+    place.registration.changed();
+    time.pass(30_000);
+    expect(JSON.parse(store.find(keys.observed(ID))?.value ?? "{}")).toMatchObject({ usedBytes: 2 });
   });
 });
