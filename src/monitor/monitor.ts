@@ -4,7 +4,7 @@ import { awayText } from "../cluster/health-sentence.ts";
 import { gatherFacts } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import { DRIVE_FAILED, keys } from "../cluster/schema.ts";
-import type { GroupConfig, GroupPlan, PoolRecord } from "../cluster/schema.ts";
+import type { ClusterMode, GroupConfig, GroupPlan, PoolRecord } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Transaction, Watch } from "../platform/store.ts";
 import { Leadership } from "./leader.ts";
@@ -132,7 +132,9 @@ export class Monitor {
       await this.#write(step.transactions);
       return;
     }
-    if (!(await this.#setMode())) return;
+    const mode = nextMode(this.map, this.#unserved, clock.wallMs(), () => awayText(gatherFacts(this.map, null)));
+    // The next look does the rest: after an await this may lead no more.
+    if (mode !== "keep") return this.#setMode(mode);
     const changes = this.#planned();
     let poolWanted = false;
     // All decisions of a look are made on one map, before the first await.
@@ -259,17 +261,12 @@ export class Monitor {
 
   // ---- read-only ----
 
-  /** False when the mode had to change and could not be. */
-  async #setMode(): Promise<boolean> {
+  async #setMode(mode: ClusterMode | null): Promise<void> {
     const { map } = this;
-    const mode = nextMode(map, this.#unserved, this.#platform.clock.wallMs(), () => awayText(gatherFacts(map, null)));
-    if (mode === "keep") return true;
     const compares = [{ key: keys.mode, revision: map.modeRevision }];
-    const written = await this.#write([mode === null ? { compares, deletes: [keys.mode] } : { compares, puts: [{ key: keys.mode, value: JSON.stringify(mode) }] }]);
-    if (!written) return false;
+    if (!(await this.#write([mode === null ? { compares, deletes: [keys.mode] } : { compares, puts: [{ key: keys.mode, value: JSON.stringify(mode) }] }]))) return;
     if (mode === null) this.#platform.log.info("The cluster takes writes again: every group serves.");
     else if (map.mode === null) this.#platform.log.error(`The cluster is read-only: ${mode.groups.length} placement groups have no copy that answers since ${mode.cause}.`);
-    return true;
   }
 
   // ---- writing ----
