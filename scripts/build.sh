@@ -8,6 +8,6 @@ mkdir -p dist
 # Made aside and renamed, so that a running trial keeps its program. In a folder of its own, since bun leaves a scratch file where it works.
 scratch=$(mktemp -d dist/.build-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
-"$BUN" build --compile --minify-syntax --sourcemap=inline src/main.ts --outfile "$scratch/virtustor" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; die "the build failed"; }
+"$BUN" scripts/build.ts "$scratch/virtustor" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; die "the build failed"; }
 mv "$scratch/virtustor" dist/virtustor
 say "built dist/virtustor"

@@ -32,15 +32,18 @@ export interface BlockingCalls {
   clone(from: number, to: number): Promise<number>;
 }
 
+/** Bun's own additions, which the web's types lack. */
+type Thread = Worker & { ref(): void; unref(): void };
+
 /** The thread starts with the first call and lives as long as the process; it does not keep the process alive by itself. */
 export function blockingCalls(): BlockingCalls {
   const waiting = new Map<number, (errno: number) => void>();
-  let thread: Worker | null = null;
+  let thread: Thread | null = null;
   let nextId = 1;
 
-  const start = (): Worker => {
+  const start = (): Thread => {
     const url = URL.createObjectURL(new Blob([PROGRAM], { type: "application/javascript" }));
-    const worker = new Worker(url);
+    const worker = new Worker(url) as Thread;
     worker.onmessage = (event: MessageEvent<{ id: number; errno: number }>) => {
       const { id, errno } = event.data;
       const resolve = waiting.get(id);
