@@ -10,6 +10,7 @@ import type { Answer, Call, Caller, Route } from "./route.ts";
 import type { LoneServer } from "./routes/lone.ts";
 import { HEALTH } from "./routes/status.ts";
 import type { ClusterView } from "./view.ts";
+import { addWebPages, type WebFiles } from "./web-pages.ts";
 
 /** What the routes work with. */
 export interface ApiContext {
@@ -19,6 +20,8 @@ export interface ApiContext {
   readonly token: string;
   /** R24; without it the word on lost servers cannot be given here. */
   readonly lone?: LoneServer;
+  /** The web UI; without it there are no pages. */
+  readonly web?: WebFiles;
 }
 
 /** `remote`: the client's address. */
@@ -55,6 +58,7 @@ export function createApp(context: ApiContext): ApiApp {
       }
     });
   }
+  if (context.web) addWebPages(app, context.platform, context.web);
   app.notFound((hono) => {
     // Which paths there are is nobody's business either.
     if (callerOf(hono.req.raw, hono.env.remote) === null) return unauthorized();
