@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, Allowed>> = {
   web: { all: ["base"], types: ["management/api.ts"] },
   cli: { all: ["base"], types: ["management/api.ts"] },
   console: { all: ["base", "platform", "cluster"], types: ["management/api.ts"] },
-  installer: { all: ["base", "platform", "cluster"], types: ["management/api.ts"] },
+  installer: { all: ["base", "platform", "cluster", "console/widgets"], types: ["management/api.ts"] },
   role: EVERYTHING,
   formation: EVERYTHING,
   server: EVERYTHING,
