@@ -12,6 +12,7 @@ import { addScrubRoutes } from "./routes/scrub.ts";
 import { addStatusRoutes, HEALTH_PATH } from "./routes/status.ts";
 import { addVolumeRoutes } from "./routes/volumes.ts";
 import type { ClusterView } from "./view.ts";
+import { addWebPages, isWebPath, type WebFiles } from "./web-pages.ts";
 
 /** What the routes work with. */
 export interface ApiContext {
@@ -21,6 +22,8 @@ export interface ApiContext {
   readonly token: string;
   /** R24; without it the word on lost servers cannot be given here. */
   readonly lone?: LoneServer;
+  /** The web UI; without it there are no pages. */
+  readonly web?: WebFiles;
 }
 
 /** `remote`: the client's address. */
@@ -39,6 +42,8 @@ export function createApp(context: ApiContext): ApiApp {
   app.use(async (request, next) => {
     // Liveness must be told even when everything else is stuck behind the store.
     if (request.req.path === HEALTH_PATH) return next();
+    // The web UI holds no secret; what it shows it asks the API for.
+    if (context.web && request.req.method === "GET" && isWebPath(request.req.path)) return next();
     if (!authorized(request.req.header("authorization"))) {
       return problemResponse("unauthorized", "The request needs the header Authorization: Bearer with this cluster's token.");
     }
@@ -58,6 +63,7 @@ export function createApp(context: ApiContext): ApiApp {
   addAcceptLossRoutes(app, context);
   addScrubRoutes(app, context);
   addDriveRoutes(app, context);
+  if (context.web) addWebPages(app, context.platform, context.web);
 
   app.notFound((request) => problemResponse("not-found", `There is no ${request.req.method} ${request.req.path.slice(0, 128)}.`));
   app.onError((error, request) => answerError(log, error, request.req.method, request.req.path));

@@ -3,7 +3,8 @@ import { openRound } from "../../cluster/adoption.ts";
 import { awaitFence } from "../../cluster/fence.ts";
 import { ClusterMap } from "../../cluster/map.ts";
 import { AUDIT_MAX, auditRecord, groupName, keys, parseValue, type AuditRecord, type DriveRecord } from "../../cluster/schema.ts";
-import type { AcceptLossAnswer, AuditAnswer } from "../api.ts";
+import type { AcceptLossAnswer } from "../api.ts";
+import type { AuditAnswer } from "../api/cluster.ts";
 import type { ApiApp, ApiContext } from "../app.ts";
 import { audit } from "../audit.ts";
 import { acceptLossBody, readBody } from "../bodies.ts";
@@ -38,7 +39,7 @@ export function addAcceptLossRoutes(app: ApiApp, context: ApiContext): void {
 
   app.get("/api/v1/audit", async (request) => {
     const records = await readAudit(store);
-    return request.json<AuditAnswer>({ records: records.toReversed() });
+    return request.json<AuditAnswer>({ records: records.toReversed().map((record) => ({ ...record, who: "token", server: "", result: "done" })) });
   });
 }
 

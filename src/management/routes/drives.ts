@@ -61,11 +61,12 @@ function driveDetails(map: ClusterMap): DriveDetailAnswer[] {
       why: map.recovery.get(id)?.evidence ?? null,
       parked: told?.parked ?? null,
       alerts: sentences.filter((sentence) => sentence.includes(id)),
+      drain: null,
     };
   });
   // One that failed before it was ever registered.
   for (const [server, list] of map.failedDrives)
     for (const { id, instance, atMs, why, directory } of list)
-      if (!map.drives.has(id as DriveId)) details.push({ id: id || directory, server, state: "failed", capacityBytes: 0, usedBytes: null, instance, failed: { atMs, why }, why: null, parked: null, alerts: [] });
+      if (!map.drives.has(id as DriveId)) details.push({ id: id || directory, server, state: "failed", capacityBytes: 0, usedBytes: null, instance, failed: { atMs, why }, why: null, parked: null, alerts: [], drain: null });
   return details.sort((a, b) => (a.server + a.id < b.server + b.id ? -1 : 1));
 }

@@ -1,7 +1,8 @@
 import type { ServerName } from "../../base/ids.ts";
 import { DEFAULT_SETTINGS, clusterSettings, keys, parseValue, type ClusterSettings, type ServerRecord } from "../../cluster/schema.ts";
 import type { Platform } from "../../platform/platform.ts";
-import type { LoneAnswer, SettingsAnswer } from "../api.ts";
+import type { LoneAnswer } from "../api.ts";
+import type { SettingsAnswer } from "../api/cluster.ts";
 import type { ApiApp, ApiContext } from "../app.ts";
 import { audit } from "../audit.ts";
 import { loneBody, readBody, settingsBody } from "../bodies.ts";
@@ -11,6 +12,7 @@ import { serversByName } from "./status.ts";
 
 /** A server that is up answers within milliseconds. */
 const ASK_WITHIN_MS = 1000;
+const RECREATE = { recreateDriveAfterMs: 60_000, recreateServerAfterMs: 600_000 };
 
 /** What the word on lost servers needs besides the store, which is silent when it is given (R24). */
 export interface LoneServer {
@@ -41,7 +43,7 @@ export function addLoneRoutes(app: ApiApp, context: ApiContext): void {
     return request.json<LoneAnswer>({ server: lone.server, servers, others: others.map(({ name }) => name) });
   });
 
-  app.get("/api/v1/settings", (request) => request.json<SettingsAnswer>(view.map.settings));
+  app.get("/api/v1/settings", (request) => request.json<SettingsAnswer>({ ...view.map.settings, ...RECREATE }));
   app.post("/api/v1/settings", async (request) => {
     const body = await readBody(request.req.raw, settingsBody);
     const answer = await commit<ClusterSettings>(store, async () => {
@@ -52,7 +54,7 @@ export function addLoneRoutes(app: ApiApp, context: ApiContext): void {
       return { transaction: { compares: [{ key: keys.settings, revision: found?.revision ?? 0 }], puts: [{ key: keys.settings, value }] }, proof: { key: keys.settings, value }, result: settings, what: "change the cluster's settings" };
     });
     audit(context, request.env.remote, "settings changed", { ...answer });
-    return request.json<SettingsAnswer>(answer);
+    return request.json<SettingsAnswer>({ ...answer, ...RECREATE });
   });
 }
 
