@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { MOUNTS } from "./mounts.ts";
 import { bytesText } from "./words.ts";
 
 /** Labels by which a drive of VirtuStor is known. The names of the partitions are the same, except for the ESP's filesystem. */
@@ -137,7 +138,8 @@ function deviceOf(raw: unknown, probes: ReadonlyMap<string, Probe>): BlockDevice
     rotational: said.rota === true,
     removable: said.rm === true,
     readOnly: said.ro === true,
-    mountpoints: (said.mountpoints ?? []).filter((at) => at !== null),
+    // An installer that was killed left its own; the next one clears them away.
+    mountpoints: (said.mountpoints ?? []).filter((at): at is string => at !== null && !at.startsWith(`${MOUNTS}/`)),
     filesystem: probe?.filesystem ?? word(said.fstype),
     label: probe?.virtustorData === true ? DATA_LABEL_PREFIX : (probe?.label ?? word(said.label)),
     uuid: probe?.uuid ?? word(said.uuid),

@@ -20,7 +20,7 @@ export async function withMount<T>(mount: Mount, use: (at: string) => Promise<T>
     try {
       return await use(at);
     } finally {
-      await command(["umount", at]);
+      await unmount(at);
     }
   } finally {
     // Only the empty directory: should the filesystem still be there, it is left alone.
@@ -28,12 +28,29 @@ export async function withMount<T>(mount: Mount, use: (at: string) => Promise<T>
   }
 }
 
+/** The installer on another console looks into drives for some milliseconds at a time. */
+const UNMOUNT_TRIES = 50;
+const UNMOUNT_AGAIN_MS = 100;
+
+async function unmount(at: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const { exitCode } = await command(["umount", at], { accept: tries < UNMOUNT_TRIES ? [0, 1, 32] : [0] });
+    if (exitCode === 0) return;
+    // It may be gone already.
+    if (!(await mountsBelow()).includes(at)) return;
+    await new Promise((resolve) => setTimeout(resolve, UNMOUNT_AGAIN_MS));
+  }
+}
+
+async function mountsBelow(): Promise<string[]> {
+  const table = await readFile("/proc/self/mounts", "utf8");
+  return table.split("\n").map((line) => line.split(" ")[1] ?? "").filter((at) => at.startsWith(`${MOUNTS}/`));
+}
+
 /** Unmounts what an installer left that was killed. Only the one that holds the lock may call it. */
 export async function clearMounts(): Promise<void> {
-  const table = await readFile("/proc/self/mounts", "utf8");
-  const left = table.split("\n").map((line) => line.split(" ")[1] ?? "").filter((at) => at.startsWith(`${MOUNTS}/`));
-  for (const at of left.reverse()) {
-    await command(["umount", at]);
+  for (const at of (await mountsBelow()).reverse()) {
+    await unmount(at);
     await rmdir(at).catch(() => undefined);
   }
 }
