@@ -12,7 +12,6 @@ import { serversByName } from "./status.ts";
 
 /** A server that is up answers within milliseconds. */
 const ASK_WITHIN_MS = 1000;
-const RECREATE = { recreateDriveAfterMs: 60_000, recreateServerAfterMs: 600_000 };
 
 /** What the word on lost servers needs besides the store, which is silent when it is given (R24). */
 export interface LoneServer {
@@ -43,18 +42,23 @@ export function addLoneRoutes(app: ApiApp, context: ApiContext): void {
     return request.json<LoneAnswer>({ server: lone.server, servers, others: others.map(({ name }) => name) });
   });
 
-  app.get("/api/v1/settings", (request) => request.json<SettingsAnswer>({ ...view.map.settings, ...RECREATE }));
+  app.get("/api/v1/settings", (request) => request.json<SettingsAnswer>(view.map.settings));
   app.post("/api/v1/settings", async (request) => {
     const body = await readBody(request.req.raw, settingsBody);
     const answer = await commit<ClusterSettings>(store, async () => {
       const { found } = await store.get(keys.settings);
       const before = found ? parseValue(clusterSettings, keys.settings, found.value) : DEFAULT_SETTINGS;
-      const settings: ClusterSettings = { loneSurvivor: body.loneSurvivor ?? before.loneSurvivor, strictReads: body.strictReads ?? before.strictReads };
+      const settings: ClusterSettings = {
+        loneSurvivor: body.loneSurvivor ?? before.loneSurvivor,
+        strictReads: body.strictReads ?? before.strictReads,
+        recreateDriveAfterMs: body.recreateDriveAfterMs ?? before.recreateDriveAfterMs,
+        recreateServerAfterMs: body.recreateServerAfterMs ?? before.recreateServerAfterMs,
+      };
       const value = JSON.stringify(settings);
       return { transaction: { compares: [{ key: keys.settings, revision: found?.revision ?? 0 }], puts: [{ key: keys.settings, value }] }, proof: { key: keys.settings, value }, result: settings, what: "change the cluster's settings" };
     });
     audit(context, request.env.remote, "settings changed", { ...answer });
-    return request.json<SettingsAnswer>({ ...answer, ...RECREATE });
+    return request.json<SettingsAnswer>(answer);
   });
 }
 
