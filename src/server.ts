@@ -80,7 +80,7 @@ class Server implements RunningServer {
 
     if (config.store.kind === "etcd" && config.store.member !== null) {
       platform.log.info("phase: store member");
-      this.#supervise("etcd", etcdCommand(config.store.member));
+      this.#supervise("etcd", etcdCommand(config.store.member, config.tlsDirectory));
     }
     platform.log.info("phase: store");
     await this.#waitForStore();
