@@ -14,6 +14,9 @@ export class Problem extends Error {
 const STATUS: Record<ProblemCode, { readonly status: number; readonly title: string }> = {
   "bad-request": { status: 400, title: "Not valid" },
   unauthorized: { status: 401, title: "Not authorized" },
+  "wrong-login": { status: 401, title: "Wrong name or password" },
+  forbidden: { status: 403, title: "Not allowed" },
+  "cross-site": { status: 403, title: "From another site" },
   "not-found": { status: 404, title: "Not found" },
   "name-taken": { status: 409, title: "Name taken" },
   "iqn-taken": { status: 409, title: "Initiator name taken" },
@@ -25,6 +28,7 @@ const STATUS: Record<ProblemCode, { readonly status: number; readonly title: str
   "not-possible": { status: 409, title: "Not possible now" },
   "limit-reached": { status: 409, title: "Limit reached" },
   "body-too-large": { status: 413, title: "Body too large" },
+  "too-many-attempts": { status: 429, title: "Too many attempts" },
   bug: { status: 500, title: "Internal error" },
   busy: { status: 503, title: "Busy" },
   "not-ready": { status: 503, title: "Not ready" },
