@@ -29,16 +29,17 @@ export function contentSecurityPolicy(nonce: string): string {
 }
 
 /** Whether a request is for a page or a file of the web UI rather than for the API. */
-export function isWebPath(path: string): boolean {
+function isWebPath(path: string): boolean {
   return path !== "/api" && !path.startsWith("/api/");
 }
 
 /** Serves the web UI, which holds no secret, without authentication. Any address without a file is a page of the UI, which finds its own way. */
 export function addWebPages(app: ApiApp, platform: Platform, files: WebFiles): void {
-  app.get("*", async (request) => {
+  app.get("*", async (request, next) => {
     const { path } = request.req;
+    if (!isWebPath(path)) return next();
     const all = await files();
-    const isPage = isWebPath(path) && !path.startsWith(HASHED) && !(path.split("/").at(-1) ?? "").includes(".");
+    const isPage = !path.startsWith(HASHED) && !(path.split("/").at(-1) ?? "").includes(".");
     const file = all.get(isPage ? PAGE : path);
     if (file === undefined) return problemResponse("not-found", `There is no ${request.req.method} ${path.slice(0, 128)}.`);
     const headers: Record<string, string> = {
