@@ -35,6 +35,8 @@ async function program(argv: readonly string[]): Promise<Command> {
       if (role === undefined) throw new Error(`there is no role ${name}; there are ${ROLE_NAMES.join(", ")}`);
       await runRoleProcess(role, { configFile: resolve(config), drive: drive ?? null });
     });
+  if (argv[0] === "network") (await import("./network/commands.ts")).registerNetworkCommands(top);
+  if (argv[0] === "console") (await import("./console/commands.ts")).registerConsoleCommand(top);
   if (argv[0] === "inside") (await import("./trial.ts")).registerInsideCommands(top);
   if (!OWN_COMMANDS.includes(argv[0] ?? "")) {
     (await import("./trial.ts")).registerTrialCommands(top);
