@@ -29,7 +29,7 @@ export function contentSecurityPolicy(nonce: string): string {
 }
 
 /** Whether a request is for a page or a file of the web UI rather than for the API. */
-export function isWebPath(path: string): boolean {
+function isWebPath(path: string): boolean {
   return path !== "/api" && !path.startsWith("/api/");
 }
 
