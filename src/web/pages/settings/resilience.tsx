@@ -65,7 +65,7 @@ function ResilienceForm({ saved }: { readonly saved: SettingsAnswer }): ReactNod
             </Radio.Group>
           </Card>
           <Card title="Reads">
-            <Switch label="Strict reads" description="Every read is confirmed by the other copies before it is answered. Slower; for setups whose clocks cannot be trusted." checked={strictReads} onChange={(event) => setDraft({ ...draft, strictReads: event.currentTarget.checked })} />
+            <Switch label="Strict reads" description="Every read is confirmed by the other copies before it is answered. Slower, and needed where clocks cannot be trusted to run evenly: when these servers are virtual machines." checked={strictReads} onChange={(event) => setDraft({ ...draft, strictReads: event.currentTarget.checked })} />
           </Card>
           {save.error && (
             <Alert color="red" role="alert">
