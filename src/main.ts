@@ -54,7 +54,7 @@ async function program(argv: readonly string[]): Promise<Command> {
     (await import("./console/commands.ts")).registerConsoleCommand(top);
     // On the installation medium the installer comes first, until somebody chooses to look around without installing.
     top.hook("preAction", async () => {
-      if ((await (await import("./installer/live.ts")).liveMode()) === "install") await (await import("./installer/main.ts")).showInstaller();
+      if ((await (await import("./platform/live.ts")).liveMode()) === "install") await (await import("./installer/main.ts")).showInstaller();
     });
   }
   if (argv[0] === "inside") (await import("./trial.ts")).registerInsideCommands(top);

@@ -1,10 +1,10 @@
 import { createElement } from "react";
 import { VERSION } from "../../base/version.ts";
 import { runOnTerminal } from "../../console/widgets/terminal.ts";
+import { beginLookingAround } from "../../platform/live.ts";
 import { command } from "../command.ts";
 import { install } from "../installation.ts";
 import { withInstallerLock } from "../installer-lock.ts";
-import { beginLookingAround } from "../live.ts";
 import { readMachine } from "../machine.ts";
 import { InstallerApp, type InstallerServices } from "./app.tsx";
 
