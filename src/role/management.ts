@@ -20,7 +20,7 @@ export const runManagement: RunRole = async ({ platform, store, config }) => {
   const token = await readToken(platform, config.tokenFile);
   const view = new ClusterView(platform, store);
   const lone = { server: config.name, askPort: (address: string, port: number) => askPort(platform.clock, address, port, ASK_PORT_MS), give: (word: LoneWord) => giveWord(config.directory, word) };
-  const app = createApp({ platform, store, view, token, lone, web: webFiles() });
+  const app = createApp({ platform, store, view, server: config.name, token, clusterKey: readClusterKey(platform, config.clusterKeyFile), passwords: realPasswords(), lone, web: webFiles() });
   const watch = new WordWatch(config.directory, platform.clock, (word) => {
     view.lost = word?.servers ?? [];
     // R24: it was about a time without the store, which is over.
