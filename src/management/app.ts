@@ -113,14 +113,14 @@ export function createApp(options: ApiOptions): ApiApp {
 }
 
 async function answer(context: ApiContext, row: Route, given: Pick<Call<never>, "request" | "params" | "query" | "caller" | "allowed">): Promise<Response> {
-  let told: Audited = { what: row.summary, fields: {} };
+  let told: Audited | null = { what: row.summary, fields: {} };
   const headers = new Headers();
   const tell = async (result: string) => {
-    if (row.method !== "GET" && row.ownAudit !== true) await audit(context, given.caller, told, result);
+    if (row.method !== "GET" && row.ownAudit !== true && told !== null) await audit(context, given.caller, told, result);
   };
   try {
     const body = row.body === null ? null : await readBody(given.request, row.body);
-    const call = { ...given, context, body, headers, audit: (what: string, fields = {}) => void (told = { what, fields }) };
+    const call = { ...given, context, body, headers, audit: (what: string | null, fields = {}) => void (told = what === null ? null : { what, fields }) };
     const response = json(await row.handle(call as Call<never>), row.status ?? 200);
     for (const [name, value] of headers) response.headers.append(name, value);
     await tell("done");

@@ -43,8 +43,8 @@ export interface Call<B> {
   allowed(): boolean;
   /** Headers of the answer, for a cookie. */
   readonly headers: Headers;
-  /** What an administrator did, for the audit log: "volume created". Never give it a secret. Once for a call. */
-  audit(what: string, fields?: Record<string, unknown>): void;
+  /** What an administrator did, for the audit log: "volume created"; null: only asked. Never give it a secret. The last one counts. */
+  audit(what: string | null, fields?: Record<string, unknown>): void;
 }
 
 export interface Caller {
