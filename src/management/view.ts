@@ -4,6 +4,7 @@ import { Seen } from "../cluster/progress.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Watch } from "../platform/store.ts";
+import { People } from "./people.ts";
 
 /** A watch does not tell when the store falls silent, so it is asked this often. */
 const PROBE_EVERY_MS = 2_000;
@@ -14,6 +15,8 @@ const SILENT_AFTER_MS = 6_000;
 /** This server's copy of the cluster's state, kept by a watch, and whether the store behind it still answers. */
 export class ClusterView {
   readonly map = new ClusterMap();
+  readonly people = new People();
+  readonly #listeners = new Set<(keys: readonly string[]) => void>();
   readonly #platform: Platform;
   readonly #store: ClusterStore;
   readonly #watch: Watch;
@@ -27,6 +30,7 @@ export class ClusterView {
   readonly seen = new Seen();
   #look: Timer | null = null;
   #closed = false;
+  #sentence = "";
 
   constructor(platform: Platform, store: ClusterStore) {
     this.#platform = platform;
@@ -35,13 +39,17 @@ export class ClusterView {
     this.#pauses = new Pauses(() => platform.clock.nowMs());
     this.#watch = store.watch("", {
       snapshot: (entries, origin) => {
-        this.map.snapshot(entries, origin.revision, origin.storeId);
+        const keys = this.map.snapshot(entries, origin.revision, origin.storeId);
+        this.people.snapshot(entries);
         this.#ready = true;
         this.#answered();
+        this.#tell(keys);
       },
       changed: (changes, origin) => {
-        this.map.changed(changes, origin.revision);
+        const keys = this.map.changed(changes, origin.revision);
+        this.people.changed(changes);
         this.#answered();
+        this.#tell(keys);
       },
     });
     this.#scheduleProbe();
@@ -66,6 +74,12 @@ export class ClusterView {
     return this.storeAnswers ? known : withSilentStore(known, this.silentMs, { lost: this.lost, auto: this.map.settings.loneSurvivor === "auto" });
   }
 
+  /** `run` gets the keys of the store that were added, changed or removed, of whatever kind. Returns how to stop it. */
+  onChange(run: (keys: readonly string[]) => void): () => void {
+    this.#listeners.add(run);
+    return () => this.#listeners.delete(run);
+  }
+
   close(): void {
     this.#closed = true;
     this.#probe?.cancel();
@@ -73,8 +87,20 @@ export class ClusterView {
     this.#watch.close();
   }
 
+  #tell(keys: readonly string[]): void {
+    for (const run of [...this.#listeners]) run(keys);
+  }
+
   #answered(): void {
     this.#answeredAtMs = this.#platform.clock.nowMs();
+  }
+
+  /** Some of it changes with time alone. */
+  #toldHealth(): void {
+    const { sentence } = this.health();
+    if (sentence === this.#sentence) return;
+    this.#sentence = sentence;
+    this.#tell(["health"]);
   }
 
   /** Short pauses are told from long ones only by looking all the time. */
@@ -82,7 +108,7 @@ export class ClusterView {
     this.#look = this.#platform.clock.timer(LOOK_EVERY_MS, () => {
       if (this.#ready) {
         this.seen.observe(this.map, this.#platform.clock.nowMs(), this.#platform.clock.wallMs());
-        this.health();
+        this.#toldHealth();
       }
       this.#scheduleLook();
     });
