@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { VERSION } from "./base/version.ts";
 
 /** Commands that processes give each other; they load nothing that is for people. */
 const OWN_COMMANDS = ["server", "store", "role", "inside"];
@@ -10,7 +11,7 @@ function wholeNumber(text: string): number {
 }
 
 async function program(argv: readonly string[]): Promise<Command> {
-  const top = new Command("virtustor").description("Replicated block storage for three or more servers, presented over iSCSI").version("0.1.0");
+  const top = new Command("virtustor").description("Replicated block storage for three or more servers, presented over iSCSI").version(VERSION);
   // Wrong usage is one line, said as every other failure is.
   top.showSuggestionAfterError(false).configureOutput({ outputError: (text, write) => write(`virtustor: ${text.replace(/^error: /, "")}`) });
   top

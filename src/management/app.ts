@@ -1,17 +1,16 @@
 import { Hono } from "hono";
+import { StoreUnavailable, type ClusterStore } from "../platform/store.ts";
 import type { Log, Platform } from "../platform/platform.ts";
-import { type ClusterStore, StoreUnavailable } from "../platform/store.ts";
+import { audit, type Audited } from "./audit.ts";
 import { tokenCheck } from "./auth.ts";
+import { readBody } from "./bodies.ts";
 import { Problem, problemResponse } from "./problem.ts";
-import { addAcceptLossRoutes } from "./routes/accept-loss.ts";
-import { addDriveRoutes } from "./routes/drives.ts";
-import { addHostRoutes } from "./routes/hosts.ts";
-import { addLoneRoutes, type LoneServer } from "./routes/lone.ts";
-import { addMappingRoutes } from "./routes/mappings.ts";
-import { addScrubRoutes } from "./routes/scrub.ts";
-import { addStatusRoutes, HEALTH_PATH } from "./routes/status.ts";
-import { addVolumeRoutes } from "./routes/volumes.ts";
+import { ROUTES } from "./route-table.ts";
+import type { Answer, Call, Caller, Route } from "./route.ts";
+import type { LoneServer } from "./routes/lone.ts";
+import { HEALTH } from "./routes/status.ts";
 import type { ClusterView } from "./view.ts";
+import { addWebPages, type WebFiles } from "./web-pages.ts";
 
 /** What the routes work with. */
 export interface ApiContext {
@@ -21,11 +20,14 @@ export interface ApiContext {
   readonly token: string;
   /** R24; without it the word on lost servers cannot be given here. */
   readonly lone?: LoneServer;
+  /** The web UI; without it there are no pages. */
+  readonly web?: WebFiles;
 }
 
 /** `remote`: the client's address. */
 export type ApiApp = Hono<{ Bindings: { remote: string } }>;
 
+export const API_BASE = "/api/v1";
 /** Requests at work at once; an administrator's tools need few, and each may hold a place in the store's queue. */
 const REQUESTS_MAX = 64;
 
@@ -36,32 +38,59 @@ export function createApp(context: ApiContext): ApiApp {
   const authorized = tokenCheck(context.platform.crypto, context.token);
   let working = 0;
 
-  app.use(async (request, next) => {
-    // Liveness must be told even when everything else is stuck behind the store.
-    if (request.req.path === HEALTH_PATH) return next();
-    if (!authorized(request.req.header("authorization"))) {
-      return problemResponse("unauthorized", "The request needs the header Authorization: Bearer with this cluster's token.");
-    }
-    if (working >= REQUESTS_MAX) return problemResponse("busy", "This server has too many requests at work. Try again or ask another server.");
-    working++;
-    try {
-      await next();
-    } finally {
-      working--;
-    }
-  });
-  addStatusRoutes(app, context);
-  addVolumeRoutes(app, context);
-  addHostRoutes(app, context);
-  addMappingRoutes(app, context);
-  addLoneRoutes(app, context);
-  addAcceptLossRoutes(app, context);
-  addScrubRoutes(app, context);
-  addDriveRoutes(app, context);
+  const callerOf = (request: Request, from: string): Caller | null =>
+    authorized(request.headers.get("authorization") ?? undefined) ? { name: "token", role: "administrator", from, session: null } : null;
 
-  app.notFound((request) => problemResponse("not-found", `There is no ${request.req.method} ${request.req.path.slice(0, 128)}.`));
-  app.onError((error, request) => answerError(log, error, request.req.method, request.req.path));
+  for (const row of ROUTES) {
+    app.on(row.method, `${API_BASE}${row.path}`, async (hono) => {
+      // Liveness must be told even when everything else is stuck behind the store.
+      if (row === HEALTH) return json(await row.handle({ context } as Call<never>), 200);
+      const from = hono.env.remote;
+      const request = hono.req.raw;
+      const caller = row.access === "public" ? { name: "", role: null, from, session: null } : callerOf(request, from);
+      if (caller === null) return unauthorized();
+      if (working >= REQUESTS_MAX) return problemResponse("busy", "This server has too many requests at work. Try again or ask another server.");
+      working++;
+      try {
+        return await answer(context, row, { request, params: hono.req.param(), query: new URL(request.url).searchParams, caller });
+      } finally {
+        working--;
+      }
+    });
+  }
+  if (context.web) addWebPages(app, context.platform, context.web);
+  app.notFound((hono) => {
+    // Which paths there are is nobody's business either.
+    if (callerOf(hono.req.raw, hono.env.remote) === null) return unauthorized();
+    return problemResponse("not-found", `There is no ${hono.req.method} ${hono.req.path.slice(0, 128)}.`);
+  });
+  app.onError((error, hono) => answerError(log, error, hono.req.method, hono.req.path));
   return app;
+}
+
+async function answer(context: ApiContext, row: Route, given: Pick<Call<never>, "request" | "params" | "query" | "caller">): Promise<Response> {
+  let told: Audited = { what: row.summary, fields: {} };
+  const headers = new Headers();
+  try {
+    const body = row.body === null ? null : await readBody(given.request, row.body);
+    const call = { ...given, context, body, headers, audit: (what: string, fields = {}) => void (told = { what, fields }) };
+    const response = json(await row.handle(call as Call<never>), row.status ?? 200);
+    for (const [name, value] of headers) response.headers.append(name, value);
+    if (row.method !== "GET") await audit(context, given.caller, told, "done");
+    return response;
+  } catch (error) {
+    if (row.method !== "GET") await audit(context, given.caller, told, error instanceof Problem ? error.code : "failed");
+    throw error;
+  }
+}
+
+function json(value: Answer, status: number): Response {
+  if (value instanceof Response) return value;
+  return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json", "cache-control": "no-store" } });
+}
+
+function unauthorized(): Response {
+  return problemResponse("unauthorized", "The request needs the header Authorization: Bearer with this cluster's token.");
 }
 
 function answerError(log: Log, error: Error, method: string, path: string): Response {

@@ -5,6 +5,7 @@ import { askPort } from "../platform/port-probe.ts";
 import type { Files, Platform } from "../platform/platform.ts";
 import { giveWord, withdrawWord, WordWatch, type LoneWord } from "./lone.ts";
 import type { RunRole } from "./role.ts";
+import { webFiles } from "./web-files.ts";
 
 /** A shorter token could be guessed; formation makes one of 32 random bytes. */
 const TOKEN_CHARACTERS_MIN = 16;
@@ -17,7 +18,7 @@ export const runManagement: RunRole = async ({ platform, store, config }) => {
   const token = await readToken(platform, config.tokenFile);
   const view = new ClusterView(platform, store);
   const lone = { server: config.name, askPort: (address: string, port: number) => askPort(platform.clock, address, port, ASK_PORT_MS), give: (word: LoneWord) => giveWord(config.directory, word) };
-  const app = createApp({ platform, store, view, token, lone });
+  const app = createApp({ platform, store, view, token, lone, web: webFiles() });
   const watch = new WordWatch(config.directory, platform.clock, (word) => {
     view.lost = word?.servers ?? [];
     // R24: it was about a time without the store, which is over.

@@ -15,7 +15,7 @@ export interface JoinCodeAnswer {
   readonly code: string;
   readonly expiresAtMs: number;
 }
-/** GET /version, also without a login. */
+/** GET /version: of the server that is asked. */
 export interface VersionAnswer {
   readonly product: "VirtuStor";
   readonly version: string;

@@ -1,0 +1,37 @@
+import { DEFAULT_SETTINGS, clusterSettings, keys, parseValue, type ClusterSettings } from "../../cluster/schema.ts";
+import type { SettingsAnswer } from "../api/cluster.ts";
+import { settingsBody } from "../bodies.ts";
+import { commit } from "../commit.ts";
+import { route, type Route } from "../route.ts";
+
+const RECREATE = { recreateDriveAfterMs: 60_000, recreateServerAfterMs: 600_000 };
+
+export const settingsRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/settings",
+    access: "viewer",
+    summary: "The cluster's settings",
+    answer: "SettingsAnswer",
+    handle: ({ context }): SettingsAnswer => ({ ...context.view.map.settings, ...RECREATE }),
+  }),
+  route({
+    method: "POST",
+    path: "/settings",
+    access: "administrator",
+    summary: "Changes the settings that are named",
+    body: settingsBody,
+    answer: "SettingsAnswer",
+    async handle({ context: { store }, body, audit }): Promise<SettingsAnswer> {
+      audit("settings changed", { ...body });
+      const settings = await commit<ClusterSettings>(store, async () => {
+        const { found } = await store.get(keys.settings);
+        const before = found ? parseValue(clusterSettings, keys.settings, found.value) : DEFAULT_SETTINGS;
+        const after: ClusterSettings = { loneSurvivor: body.loneSurvivor ?? before.loneSurvivor, strictReads: body.strictReads ?? before.strictReads };
+        const value = JSON.stringify(after);
+        return { transaction: { compares: [{ key: keys.settings, revision: found?.revision ?? 0 }], puts: [{ key: keys.settings, value }] }, proof: { key: keys.settings, value }, result: after, what: "change the cluster's settings" };
+      });
+      return { ...settings, ...RECREATE };
+    },
+  }),
+];
