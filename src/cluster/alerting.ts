@@ -126,9 +126,8 @@ export const EVENTS_MAX = 1_000;
 /** Cleared alerts kept in the store; each server's history has more. */
 export const CLEARED_MAX = 100;
 
-/** Sealed: encrypted with the cluster's key, base64. */
-const sealed = v.object({ sealed: v.string() });
-export type Sealed = v.InferOutput<typeof sealed>;
+/** As platform/seal.ts makes it; null: there is none. */
+const sealed = v.nullable(v.string());
 
 export const mailSettings = v.object({
   enabled: v.boolean(),
@@ -136,12 +135,12 @@ export const mailSettings = v.object({
   port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
   security: v.picklist(["none", "starttls", "tls"]),
   user: v.string(),
-  password: v.nullable(sealed),
+  password: sealed,
   from: v.string(),
   to: v.array(v.string()),
 });
 export type MailSettings = v.InferOutput<typeof mailSettings>;
-export const webhookSettings = v.object({ enabled: v.boolean(), url: v.string(), secret: v.nullable(sealed) });
+export const webhookSettings = v.object({ enabled: v.boolean(), url: v.string(), secret: sealed });
 export type WebhookSettings = v.InferOutput<typeof webhookSettings>;
 export const notificationSettings = v.object({ mail: mailSettings, webhook: webhookSettings });
 export type NotificationSettings = v.InferOutput<typeof notificationSettings>;

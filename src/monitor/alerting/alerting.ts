@@ -1,4 +1,4 @@
-import { alertingKeys, AlertingMap, CLEARED_MAX, EVENTS_MAX, type AlertRecord, type EventRecord } from "../../cluster/alerting.ts";
+import { alertingKeys, AlertingMap, CLEARED_MAX, EVENTS_MAX, type AlertRecord, type Checked, type EventRecord } from "../../cluster/alerting.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import { keys } from "../../cluster/schema.ts";
 import type { Platform, Timer } from "../../platform/platform.ts";
@@ -16,14 +16,16 @@ const DECISIONS_PER_LOOK = 40;
 /** Old events removed by one transaction, after a bound was lowered or writes had unknown ends. */
 const TRIMMED_MAX = 50;
 
+const CHECKED = alertingKeys.checked("");
+
 /** Where the process is asked to act: the cluster's map, kept by the monitor's own watch. */
 export interface AlertingWorld {
   readonly platform: Platform;
   readonly store: ClusterStore;
   readonly server: string;
   readonly map: ClusterMap;
-  /** The alerting keys have changed. */
-  changed(): void;
+  /** Another server's record has come in just now. */
+  heard(checked: Checked): void;
 }
 
 /**
@@ -49,10 +51,10 @@ export class Alerting {
       snapshot: (entries, origin) => {
         this.records.snapshot(entries, origin.revision);
         this.#writtenRevision = 0;
-        world.changed();
       },
       changed: (changes, origin) => {
-        if (this.records.changed(changes, origin.revision).length > 0) world.changed();
+        const changed = this.records.changed(changes, origin.revision);
+        for (const key of changed) if (key.startsWith(CHECKED)) this.#heard(key.slice(CHECKED.length));
       },
     });
     this.#tickLater();
@@ -76,6 +78,11 @@ export class Alerting {
     const outcome = await this.#world.store.transact({ ...transaction, compares });
     if (outcome.outcome === "success") this.#writtenRevision = Math.max(this.#writtenRevision, outcome.revision);
     return outcome.outcome === "success";
+  }
+
+  #heard(server: string): void {
+    const checked = this.records.checked.get(server);
+    if (checked !== undefined) this.#world.heard(checked);
   }
 
   #tickLater(): void {
