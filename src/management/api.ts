@@ -115,14 +115,14 @@ export interface DriveReleaseAnswer {
 export interface VolumeCreateBody {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Replication factor: copies minus one. Default 1. */
-  readonly factor?: 1 | 2;
+  /** Replication factor: copies minus one. Default 1; in an evaluation 0, and nothing else. */
+  readonly factor?: 0 | 1 | 2;
 }
 export interface VolumeAnswer {
   readonly id: number;
   readonly name: string;
   readonly sizeBytes: number;
-  readonly factor: 1 | 2;
+  readonly factor: 0 | 1 | 2;
   /** factor + 1. */
   readonly copies: number;
   readonly createdAtMs: number;

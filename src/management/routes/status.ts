@@ -55,7 +55,7 @@ function statusAnswer(view: ApiContext["view"]): StatusAnswer {
       up: serverIsUp(map, server.name),
       address: server.address,
       portal: endpoint(server.address, server.portalPort),
-      api: `http://${endpoint(server.address, server.apiPort)}`,
+      api: `https://${endpoint(server.address, server.apiPort)}`,
     })),
     drives: [...map.drives.values()]
       .sort((a, b) => (a.server + a.id < b.server + b.id ? -1 : 1))

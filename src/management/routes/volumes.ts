@@ -6,7 +6,7 @@ import { openRound, restoreWanted, storeReplaced } from "../../cluster/adoption.
 import { fencePut } from "../../cluster/fence.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import * as schema from "../../cluster/schema.ts";
-import { keys, type PoolRecord, type Tombstone, type VolumeRecord } from "../../cluster/schema.ts";
+import { keys, type PoolFactor, type PoolRecord, type Tombstone, type VolumeRecord } from "../../cluster/schema.ts";
 import type { Transaction } from "../../platform/store.ts";
 import type { VolumeAnswer, VolumeCreateAnswer, VolumesAnswer } from "../api.ts";
 import type { ApiContext } from "../app.ts";
@@ -20,7 +20,7 @@ import { route, type Route } from "../route.ts";
 /** Every server keeps all of them in memory and lists are answered whole. */
 const VOLUMES_MAX = 10_000;
 
-type CreateBody = v.InferOutput<typeof volumeCreateBody>;
+type CreateBody = v.InferOutput<typeof volumeCreateBody> & { readonly factor: PoolFactor };
 
 export const volumeRoutes: readonly Route[] = [
   route({
@@ -57,11 +57,11 @@ export const volumeRoutes: readonly Route[] = [
     answer: "VolumeCreateAnswer",
     status: 201,
     async handle({ context, body, audit }): Promise<VolumeCreateAnswer> {
-      const { name, sizeBytes, factor } = body;
-      audit("volume created", { volume: name, sizeBytes, factor });
+      const { name, sizeBytes } = body;
+      audit("volume created", { volume: name, sizeBytes, factor: body.factor });
       const { view, store } = context;
-      checkCluster(view.map, view.ready, factor);
-      const created = await commit(store, () => prepareCreate(context, body));
+      const factor = checkCluster(view.map, view.ready, body.factor);
+      const created = await commit(store, () => prepareCreate(context, { ...body, factor }));
       audit("volume created", { volume: name, id: created.id, sizeBytes, factor });
       const warning = thinWarning(view.map, created);
       return { ...volumeAnswer(view.map, created), ...(warning === null ? {} : { warning }) };
@@ -88,15 +88,20 @@ export const volumeRoutes: readonly Route[] = [
   }),
 ];
 
-/** What the cluster as a whole must have; from this server's copy, since servers and drives come slowly. */
-function checkCluster(map: ClusterMap, ready: boolean, factor: number): void {
+/** What the cluster as a whole must have; from this server's copy, since servers and drives come slowly. Gives the volume's factor. */
+function checkCluster(map: ClusterMap, ready: boolean, wanted: PoolFactor | undefined): PoolFactor {
   if (!ready || map.cluster === null) throw new Problem("not-ready", "This server has not read the cluster's state yet. Try again or ask another server.");
+  const evaluation = map.cluster.evaluation === true;
+  const factor = wanted ?? (evaluation ? 0 : 1);
+  if (evaluation && factor !== 0) throw new Problem("not-possible", "This cluster was formed as an evaluation: everything in it has one copy. Form a cluster of three servers for more.");
+  if (!evaluation && factor === 0) throw new Problem("not-possible", "Replication factor 0 keeps one copy and is for clusters that were formed as an evaluation. Use factor 1 or 2.");
   const servers = serversWithDrives(map);
   if (servers < factor + 1) {
     const instead = factor === 2 && servers === 2 ? "Use factor 1, or add a server." : "Add a server.";
     throw new Problem("too-few-servers", `Replication factor ${factor} keeps ${factor + 1} copies on as many servers, but only ${servers} of this cluster's servers have drives. ${instead}`);
   }
   if (map.volumes.size >= VOLUMES_MAX) throw new Problem("limit-reached", `The cluster has ${VOLUMES_MAX} volumes, the most it can have. Delete one first.`);
+  return factor;
 }
 
 /** Reads the store and names the transaction that creates the volume, and its pool when it is the first of its factor. */
@@ -106,7 +111,7 @@ async function prepareCreate({ store, platform, view }: ApiContext, { name, size
     readRecord(store, keys.volumeCounter, v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
     store.get(keys.volumeName(name)),
     readRecord(store, keys.pool(factor), schema.poolRecord),
-    readRecord(store, keys.pool(1), schema.poolRecord),
+    readRecord(store, keys.pool(factor === 0 ? 0 : 1), schema.poolRecord),
   ]);
   if (taken.found !== null) throw new Problem("name-taken", `There is a volume ${name} already.`);
   if (cluster.value === null || firstPool.value === null) throw new Problem("not-ready", "The cluster is not formed yet.");
