@@ -1,5 +1,7 @@
 import { health, Pauses, withSilentStore, type Health } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
+import { AlertingMap } from "../cluster/alerting.ts";
+import { PortalsMap } from "../cluster/statistics.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Watch } from "../platform/store.ts";
@@ -13,6 +15,10 @@ const SILENT_AFTER_MS = 6_000;
 /** This server's copy of the cluster's state, kept by a watch, and whether the store behind it still answers. */
 export class ClusterView {
   readonly map = new ClusterMap();
+  /** Alerts and events, measurements of servers, the settings of notifications. */
+  readonly alerting = new AlertingMap();
+  /** What the portals do, and who is connected. */
+  readonly portals = new PortalsMap();
   readonly #platform: Platform;
   readonly #store: ClusterStore;
   readonly #watch: Watch;
@@ -33,11 +39,15 @@ export class ClusterView {
     this.#watch = store.watch("", {
       snapshot: (entries, origin) => {
         this.map.snapshot(entries, origin.revision, origin.storeId);
+        this.alerting.snapshot(entries, origin.revision);
+        this.portals.snapshot(entries);
         this.#ready = true;
         this.#answered();
       },
       changed: (changes, origin) => {
         this.map.changed(changes, origin.revision);
+        this.alerting.changed(changes, origin.revision);
+        this.portals.changed(changes);
         this.#answered();
       },
     });

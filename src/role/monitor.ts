@@ -7,7 +7,7 @@ import { Monitor } from "../monitor/monitor.ts";
 import { realCommands } from "../platform/command.ts";
 import { realSealer } from "../platform/seal.ts";
 import type { ServerConfig } from "./config.ts";
-import { readKey } from "./gateway.ts";
+import { readKey } from "./cluster-key.ts";
 import { LeasedRecords } from "./leased-records.ts";
 import { realSenders } from "./notifications.ts";
 import type { RunRole } from "./role.ts";
@@ -31,6 +31,7 @@ export const runMonitor: RunRole = async (context) => {
     server: config.name,
     version: VERSION,
     directory: config.directory,
+    tlsDirectory: config.tlsDirectory,
     address: config.address,
     drives: () => config.drives,
     roles: () => expectedRoles(config),

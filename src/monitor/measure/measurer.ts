@@ -30,8 +30,10 @@ export interface MeasurerWorld {
   readonly map: ClusterMap;
   readonly server: string;
   readonly version: string;
-  /** The server's own directory: run/pids.json and tls/ are in it, and its file system is the system's. */
+  /** The server's own directory: run/pids.json is in it, and its file system is the system's. */
   readonly directory: string;
+  /** Where its certificates lie. */
+  readonly tlsDirectory: string;
   readonly address: string;
   /** As configured now; drives may be added while the server runs. */
   readonly drives: () => readonly { readonly directory: string; readonly port: number }[];
@@ -176,10 +178,10 @@ export class Measurer {
   }
 
   async #readCertificates(): Promise<Checked["certificates"]> {
-    const { platform, directory } = this.#world;
+    const { platform, tlsDirectory } = this.#world;
     const found: { name: string; notAfterMs: number }[] = [];
     for (const name of ["server.crt", "ca.crt"]) {
-      const pem = await readText(platform.files, `${directory}/tls/${name}`);
+      const pem = await readText(platform.files, `${tlsDirectory}/${name}`);
       const notAfterMs = pem === null ? null : certificateExpiry(pem);
       if (notAfterMs !== null) found.push({ name, notAfterMs });
     }
