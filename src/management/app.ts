@@ -4,6 +4,7 @@ import type { Log, Platform } from "../platform/platform.ts";
 import { audit, type Audited } from "./audit.ts";
 import { tokenCheck } from "./auth.ts";
 import { readBody } from "./bodies.ts";
+import type { Monitoring } from "./monitoring.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { ROUTES } from "./route-table.ts";
 import type { Answer, Call, Caller, Route } from "./route.ts";
@@ -20,6 +21,8 @@ export interface ApiContext {
   readonly token: string;
   /** R24; without it the word on lost servers cannot be given here. */
   readonly lone?: LoneServer;
+  /** History, and the ways out for notifications; without it neither is there. */
+  readonly monitoring?: Monitoring;
   /** The web UI; without it there are no pages. */
   readonly web?: WebFiles;
 }

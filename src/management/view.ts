@@ -1,6 +1,7 @@
 import { health, Pauses, withSilentStore, type Health } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
 import { AlertingMap } from "../cluster/alerting.ts";
+import { AuditMap } from "../cluster/audit-map.ts";
 import { PortalsMap } from "../cluster/statistics.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
@@ -17,6 +18,7 @@ export class ClusterView {
   readonly map = new ClusterMap();
   /** Alerts and events, measurements of servers, the settings of notifications. */
   readonly alerting = new AlertingMap();
+  readonly audit = new AuditMap();
   /** What the portals do, and who is connected. */
   readonly portals = new PortalsMap();
   readonly #platform: Platform;
@@ -41,6 +43,7 @@ export class ClusterView {
         this.map.snapshot(entries, origin.revision, origin.storeId);
         this.alerting.snapshot(entries, origin.revision);
         this.portals.snapshot(entries);
+        this.audit.snapshot(entries);
         this.#ready = true;
         this.#answered();
       },
@@ -48,6 +51,7 @@ export class ClusterView {
         this.map.changed(changes, origin.revision);
         this.alerting.changed(changes, origin.revision);
         this.portals.changed(changes);
+        this.audit.changed(changes);
         this.#answered();
       },
     });

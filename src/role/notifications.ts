@@ -6,14 +6,17 @@ import type { Platform } from "../platform/platform.ts";
 import { SECRET_OF, type Sealer } from "../platform/seal.ts";
 import { postWebhook } from "../platform/webhook.ts";
 
+/** For an administrator who waits for the answer, and whose request ends before a slow mail server's patience does. */
+export const TEST_MS_MAX = 15_000;
+
 /** The ways out of a server, with the cluster's secrets opened: for the monitor that tells of alerts, and for an administrator's test. */
-export function realSenders(platform: Pick<Platform, "clock" | "crypto">, sealer: Sealer): Senders {
+export function realSenders(platform: Pick<Platform, "clock" | "crypto">, sealer: Sealer, wholeMs?: number): Senders {
   return {
     async mail({ host, port, security, user, password, from, to }: MailSettings, message: Message, reference: string): Promise<Sent> {
       const opened = password === null ? "" : sealer.open(password, SECRET_OF.mail);
       if (opened === null) return unreadable("password");
       const login = user === "" ? null : { user, password: opened };
-      return await sendMail(platform.clock, { host, port, security, login }, { from, to, subject: message.subject, text: message.text, reference });
+      return await sendMail(platform.clock, { host, port, security, login }, { from, to, subject: message.subject, text: message.text, reference }, wholeMs);
     },
     async webhook({ url, secret }: WebhookSettings, payload: object, reference: string): Promise<Sent> {
       const opened = secret === null ? null : sealer.open(secret, SECRET_OF.webhook);
