@@ -1,5 +1,4 @@
 import type { MailSettings, WebhookSettings } from "../cluster/alerting.ts";
-import type { Sealer } from "../platform/seal.ts";
 import type { History } from "./database/history.ts";
 import type { Keeper } from "./keeper.ts";
 
@@ -9,7 +8,6 @@ export type Sent = { readonly sent: true } | { readonly sent: false; readonly se
 export interface Monitoring {
   readonly history: History;
   readonly keeper: Keeper;
-  readonly sealer: Sealer;
   /** The ways out; they never reject. */
   readonly senders: {
     mail(settings: MailSettings, message: { readonly subject: string; readonly text: string }, reference: string): Promise<Sent>;

@@ -3,6 +3,7 @@ import { ClusterView } from "../management/view.ts";
 import { realSealer } from "../platform/seal.ts";
 import { serveHttp, type HttpServer } from "../platform/http.ts";
 import { askPort } from "../platform/port-probe.ts";
+import { realPasswords } from "../platform/passwords.ts";
 import type { Files, Platform } from "../platform/platform.ts";
 import type { TlsIdentity } from "../platform/store/tls-socket.ts";
 import { readKey } from "./cluster-key.ts";
@@ -24,8 +25,9 @@ export const runManagement: RunRole = async (context) => {
   const token = await readToken(platform, config.tokenFile);
   const view = new ClusterView(platform, store);
   const lone = { server: config.name, askPort: (address: string, port: number) => askPort(platform.clock, address, port, ASK_PORT_MS), give: (word: LoneWord) => giveWord(config.directory, word) };
-  const monitoring = openMonitoring(platform, view, config.directory, realSealer(await readKey(context)));
-  const app = createApp({ platform, store, view, token, lone, monitoring, web: webFiles() });
+  const clusterKey = await readKey(context);
+  const monitoring = openMonitoring(platform, view, config.directory, realSealer(clusterKey));
+  const app = createApp({ platform, store, view, server: config.name, token, clusterKey, passwords: realPasswords(), lone, monitoring, web: webFiles() });
   const watch = new WordWatch(config.directory, platform.clock, (word) => {
     view.lost = word?.servers ?? [];
     // R24: it was about a time without the store, which is over.

@@ -14,7 +14,6 @@ export function openMonitoring(platform: Platform, view: ClusterView, directory:
   return {
     history,
     keeper,
-    sealer,
     senders: realSenders(platform, sealer, TEST_MS_MAX),
     close() {
       keeper.close();

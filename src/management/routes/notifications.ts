@@ -72,8 +72,7 @@ export const notificationRoutes: readonly Route[] = [
     answer: "NotificationsAnswer",
     async handle({ context, body, audit }): Promise<NotificationsAnswer> {
       audit("notifications changed", { channels: Object.keys(body).join(", ") });
-      const monitoring = monitoringOf(context);
-      return answerOf(await commit(context.store, () => prepare(context, monitoring, body)));
+      return answerOf(await commit(context.store, () => prepare(context, body)));
     },
   }),
   route({
@@ -91,7 +90,7 @@ export const notificationRoutes: readonly Route[] = [
   }),
 ];
 
-async function prepare({ store, view, platform }: ApiContext, { sealer }: Monitoring, body: Body): Promise<Change<NotificationSettings>> {
+async function prepare({ store, view, platform, sealer }: ApiContext, body: Body): Promise<Change<NotificationSettings>> {
   const before = await readRecord(store, alertingKeys.notifications, notificationSettings);
   const old = before.value ?? NO_NOTIFICATIONS;
   const sealed = (given: string | undefined, kept: string | null, about: string): string | null => (given === undefined ? kept : given === "" ? null : sealer.seal(given, about));
