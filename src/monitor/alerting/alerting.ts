@@ -1,4 +1,5 @@
 import { alertingKeys, AlertingMap, CLEARED_MAX, EVENTS_MAX, type AlertRecord, type Checked, type EventRecord } from "../../cluster/alerting.ts";
+import { Pauses } from "../../cluster/health.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import { keys } from "../../cluster/schema.ts";
 import type { Platform, Timer } from "../../platform/platform.ts";
@@ -38,6 +39,7 @@ export class Alerting {
   readonly #book: AlertBook;
   readonly #startedMs: number;
   readonly #watch: Watch;
+  readonly #pauses: Pauses;
   #tick: Timer | null = null;
   #looking: Promise<void> | null = null;
   #writtenRevision = 0;
@@ -46,6 +48,7 @@ export class Alerting {
   constructor(world: AlertingWorld) {
     this.#world = world;
     this.#startedMs = world.platform.clock.nowMs();
+    this.#pauses = new Pauses(() => world.platform.clock.nowMs());
     this.#book = new AlertBook(this.#startedMs);
     this.#watch = world.store.watch("", {
       snapshot: (entries, origin) => {
@@ -97,7 +100,7 @@ export class Alerting {
     if (this.#stopped || map.revision === 0 || this.records.revision === 0) return;
     const nowMs = platform.clock.nowMs();
     const wallMs = platform.clock.wallMs();
-    const findings = judge({ map, checked: this.records.checked, notified: this.records.notified, wallMs });
+    const findings = judge({ map, checked: this.records.checked, notified: this.records.notified, pauses: this.#pauses, wallMs });
     this.#book.observe(findings, nowMs);
     if (!this.leads || this.#looking !== null || this.records.revision < this.#writtenRevision) return;
     if (nowMs - this.#startedMs < COLD_PROCESS_MS || nowMs < COLD_MACHINE_MS) return;
@@ -135,7 +138,7 @@ export class Alerting {
     const revision = records.alerts.get(record.id)?.revision ?? 0;
     if (decision.decision === "clear") {
       const { kind, severity, subject, sentence } = record;
-      const event: EventRecord = { number, atMs: wallMs, what: "alert-cleared", kind, severity, subject, sentence: `Over after ${durationText(wallMs - record.raisedAtMs)}: ${sentence}`, step: "" };
+      const event: EventRecord = { number, atMs: wallMs, what: "alert-cleared", kind, severity, subject, sentence: `Cleared after ${durationText(wallMs - record.raisedAtMs)}: ${sentence}`, step: "" };
       return this.#withEvent(event, [{ key, record: { ...record, clearedAtMs: wallMs }, revision }], this.#tooManyCleared(record.id));
     }
     const { kind, severity, subject, sentence, step } = decision.finding;

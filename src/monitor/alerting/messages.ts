@@ -25,7 +25,7 @@ export function mailMessage(cluster: ClusterName, events: readonly EventRecord[]
     ...(lost > 0 ? [`${lost} earlier events could not be told in time and are in the history only.`] : []),
   ];
   const text = `${[...lines, ...notes].join("\n\n")}\n\n-- \nVirtuStor, cluster ${cluster.name}\n`;
-  if (first !== undefined && events.length === 1) return { subject: subjectLine(cluster, `${label(first)}: ${first.sentence}`), text };
+  if (first !== undefined && events.length === 1) return { subject: subjectLine(cluster, first.what === "alert-cleared" ? first.sentence : `${label(first)}: ${first.sentence}`), text };
   return { subject: subjectLine(cluster, `${events.length} alerts: ${tally(events)}`), text };
 }
 

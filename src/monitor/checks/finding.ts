@@ -1,4 +1,5 @@
 import type { AlertingMap, Checked, Severity } from "../../cluster/alerting.ts";
+import type { Pauses } from "../../cluster/health.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 
 /** Something that is not as it should be, as one look at the cluster shows it. */
@@ -24,6 +25,8 @@ export interface Sight {
   /** What each server's monitor measures. */
   readonly checked: ReadonlyMap<string, Checked>;
   readonly notified: AlertingMap["notified"];
+  /** When each group served last, for what pauses only for a moment; null: every pause counts. */
+  readonly pauses: Pauses | null;
   /** Wall clock, milliseconds since 1970. */
   readonly wallMs: number;
 }

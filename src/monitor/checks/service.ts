@@ -10,8 +10,8 @@ const PAUSE_MS = 10_000;
 const SHORT_MS = 5 * 60_000;
 
 /** How data is served: read-only, waiting, short of copies; and what lies on drives and needs an administrator. */
-export function serviceFindings({ map }: Sight): Finding[] {
-  const facts = gatherFacts(map, null);
+export function serviceFindings({ map, pauses }: Sight): Finding[] {
+  const facts = gatherFacts(map, pauses);
   if (!facts.formed || facts.groups.total === 0) return [];
   return [...stateFindings(facts), ...restoreFindings(describeRestore(map)), ...standing(alerts(map))];
 }
@@ -45,9 +45,9 @@ function restoreFindings(sentence: string | null): Finding[] {
   return [{ kind: "store-restored", subject: "cluster", severity: "critical", source: null, afterMs: 0, ...split(sentence) }];
 }
 
-/** The last sentence is the step, the others say what is. */
+/** The last sentence is the step, the others say what is; the state before them is the severity. */
 function split(text: string): { sentence: string; step: string } {
-  const sentences = text.split(/(?<=\.)\s+(?=[A-Z])/);
+  const sentences = capital(text.replace(/^[A-Za-z-]+: /, "")).split(/(?<=\.)\s+(?=[A-Z])/);
   const step = sentences.length > 1 ? (sentences.pop() as string) : "The status shows what is missing.";
   return { sentence: sentences.join(" "), step };
 }
