@@ -1,5 +1,6 @@
 import { health, Pauses, withSilentStore, type Health } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
+import { Seen } from "../cluster/progress.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Watch } from "../platform/store.ts";
@@ -25,6 +26,8 @@ export class ClusterView {
   #answeredAtMs: number;
   #probe: Timer | null = null;
   readonly #pauses: Pauses;
+  /** Since when who is away is away, and how long copies take. */
+  readonly seen = new Seen();
   #look: Timer | null = null;
   #closed = false;
   #sentence = "";
@@ -67,7 +70,7 @@ export class ClusterView {
   }
 
   health(): Health {
-    const known = health(this.map, this.#platform.clock.wallMs(), this.#pauses);
+    const known = health(this.map, this.#platform.clock.wallMs(), this.#pauses, this.seen);
     return this.storeAnswers ? known : withSilentStore(known, this.silentMs, { lost: this.lost, auto: this.map.settings.loneSurvivor === "auto" });
   }
 
@@ -103,7 +106,10 @@ export class ClusterView {
   /** Short pauses are told from long ones only by looking all the time. */
   #scheduleLook(): void {
     this.#look = this.#platform.clock.timer(LOOK_EVERY_MS, () => {
-      if (this.#ready) this.#toldHealth();
+      if (this.#ready) {
+        this.seen.observe(this.map, this.#platform.clock.nowMs(), this.#platform.clock.wallMs());
+        this.#toldHealth();
+      }
       this.#scheduleLook();
     });
   }
