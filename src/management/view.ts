@@ -1,5 +1,9 @@
 import { health, Pauses, withSilentStore, type Health } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
+import { AlertingMap } from "../cluster/alerting.ts";
+import { AuditMap } from "../cluster/audit-map.ts";
+import { PortalsMap } from "../cluster/statistics.ts";
+import { Seen } from "../cluster/progress.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Watch } from "../platform/store.ts";
@@ -14,6 +18,11 @@ const SILENT_AFTER_MS = 6_000;
 /** This server's copy of the cluster's state, kept by a watch, and whether the store behind it still answers. */
 export class ClusterView {
   readonly map = new ClusterMap();
+  /** Alerts and events, measurements of servers, the settings of notifications. */
+  readonly alerting = new AlertingMap();
+  readonly audit = new AuditMap();
+  /** What the portals do, and who is connected. */
+  readonly portals = new PortalsMap();
   readonly people = new People();
   readonly #listeners = new Set<(keys: readonly string[]) => void>();
   readonly #platform: Platform;
@@ -25,6 +34,8 @@ export class ClusterView {
   #answeredAtMs: number;
   #probe: Timer | null = null;
   readonly #pauses: Pauses;
+  /** Since when who is away is away, and how long copies take. */
+  readonly seen = new Seen();
   #look: Timer | null = null;
   #closed = false;
   #sentence = "";
@@ -38,6 +49,9 @@ export class ClusterView {
       snapshot: (entries, origin) => {
         const keys = this.map.snapshot(entries, origin.revision, origin.storeId);
         this.people.snapshot(entries);
+        this.alerting.snapshot(entries, origin.revision);
+        this.portals.snapshot(entries);
+        this.audit.snapshot(entries);
         this.#ready = true;
         this.#answered();
         this.#tell(keys);
@@ -45,6 +59,9 @@ export class ClusterView {
       changed: (changes, origin) => {
         const keys = this.map.changed(changes, origin.revision);
         this.people.changed(changes);
+        this.alerting.changed(changes, origin.revision);
+        this.portals.changed(changes);
+        this.audit.changed(changes);
         this.#answered();
         this.#tell(keys);
       },
@@ -67,7 +84,7 @@ export class ClusterView {
   }
 
   health(): Health {
-    const known = health(this.map, this.#platform.clock.wallMs(), this.#pauses);
+    const known = health(this.map, this.#platform.clock.wallMs(), this.#pauses, this.seen);
     return this.storeAnswers ? known : withSilentStore(known, this.silentMs, { lost: this.lost, auto: this.map.settings.loneSurvivor === "auto" });
   }
 
@@ -103,7 +120,10 @@ export class ClusterView {
   /** Short pauses are told from long ones only by looking all the time. */
   #scheduleLook(): void {
     this.#look = this.#platform.clock.timer(LOOK_EVERY_MS, () => {
-      if (this.#ready) this.#toldHealth();
+      if (this.#ready) {
+        this.seen.observe(this.map, this.#platform.clock.nowMs(), this.#platform.clock.wallMs());
+        this.#toldHealth();
+      }
       this.#scheduleLook();
     });
   }
