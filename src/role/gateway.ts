@@ -96,13 +96,15 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   };
 }
 
+/** Of what is put in the place of a secret that does not open: nobody guesses it. */
+const UNKNOWN_BYTES = 32;
 function secretOpener({ platform }: RoleContext, clusterKey: Uint8Array): (sealed: string, about: string) => string {
   const sealer = realSealer(clusterKey);
   return (sealed, about) => {
     const secret = sealer.open(sealed, about);
     if (secret !== null) return secret;
     platform.log.error("a secret in the cluster store does not open with this cluster's key: nobody can log in with it until it is set anew", { about });
-    return Buffer.from(platform.random.bytes(KEY_BYTES)).toString("hex");
+    return Buffer.from(platform.random.bytes(UNKNOWN_BYTES)).toString("hex");
   };
 }
 
