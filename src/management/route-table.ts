@@ -11,6 +11,7 @@ import { mappingRoutes } from "./routes/mappings.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { scrubRoutes } from "./routes/scrub.ts";
+import { portalSessionRoutes } from "./routes/sessions.ts";
 import { settingsRoutes } from "./routes/settings.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
 import { statusRoutes } from "./routes/status.ts";
@@ -42,6 +43,7 @@ export const ROUTES: readonly Route[] = [
   ...auditRoutes,
   ...alertRoutes,
   ...statisticsRoutes,
+  ...portalSessionRoutes,
   ...notificationRoutes,
   ...metricsRoutes,
   ...loginRoutes,
