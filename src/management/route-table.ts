@@ -13,6 +13,7 @@ import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { scrubRoutes } from "./routes/scrub.ts";
 import { serverRoutes } from "./routes/servers.ts";
+import { portalSessionRoutes } from "./routes/sessions.ts";
 import { settingsRoutes } from "./routes/settings.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
 import { statusRoutes } from "./routes/status.ts";
@@ -46,6 +47,7 @@ export const ROUTES: readonly Route[] = [
   ...auditRoutes,
   ...alertRoutes,
   ...statisticsRoutes,
+  ...portalSessionRoutes,
   ...notificationRoutes,
   ...metricsRoutes,
   ...loginRoutes,
