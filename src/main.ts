@@ -18,8 +18,11 @@ async function program(argv: readonly string[]): Promise<Command> {
   top
     .command("server")
     .description("run one server: all its roles, supervised")
-    .requiredOption("--config <file>", "its configuration")
-    .action(async ({ config }: { config: string }) => (await import("./server/main.ts")).runServerProcess(resolve(config)));
+    .option("--config <file>", "its configuration")
+    .action(async ({ config }: { config?: string }) => {
+      if (config === undefined) throw new Error("give --config FILE");
+      await (await import("./server/main.ts")).runServerProcess(resolve(config));
+    });
   top
     .command("store")
     .description("run the embedded cluster store of a cluster that is all on one machine")
@@ -58,7 +61,9 @@ async function program(argv: readonly string[]): Promise<Command> {
     });
   }
   if (argv[0] === "inside") (await import("./trial.ts")).registerInsideCommands(top);
-  if (!OWN_COMMANDS.includes(argv[0] ?? "")) {
+  // "server" runs one, "server list" and others ask the cluster about all of them.
+  const own = OWN_COMMANDS.includes(argv[0] ?? "") && !(argv[0] === "server" && argv[1]?.startsWith("-") === false);
+  if (!own) {
     (await import("./trial.ts")).registerTrialCommands(top);
     (await import("./cli/commands.ts")).registerCliCommands(top);
   }
