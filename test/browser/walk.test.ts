@@ -115,6 +115,7 @@ test("a real initiator's sessions are shown, and its writes move the charts", as
 }, SCENARIO_MS);
 
 test("a server that dies changes the sentence, raises an alert that can be acknowledged, and all clears when it is back", async () => {
+  await go("Dashboard");
   await its.trial.must("trial", "kill-server", "server3");
   const health = page.locator("[data-health]");
   await page.locator('[data-health="degraded"]').waitFor();
