@@ -1,5 +1,7 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
+import type { InstallOptions } from "./installer/main.ts";
+import { VERSION } from "./base/version.ts";
 
 /** Commands that processes give each other; they load nothing that is for people. */
 const OWN_COMMANDS = ["server", "store", "role", "inside"];
@@ -10,7 +12,7 @@ function wholeNumber(text: string): number {
 }
 
 async function program(argv: readonly string[]): Promise<Command> {
-  const top = new Command("virtustor").description("Replicated block storage for three or more servers, presented over iSCSI").version("0.1.0");
+  const top = new Command("virtustor").description("Replicated block storage for three or more servers, presented over iSCSI").version(VERSION);
   // Wrong usage is one line, said as every other failure is.
   top.showSuggestionAfterError(false).configureOutput({ outputError: (text, write) => write(`virtustor: ${text.replace(/^error: /, "")}`) });
   top
@@ -34,6 +36,27 @@ async function program(argv: readonly string[]): Promise<Command> {
       if (role === undefined) throw new Error(`there is no role ${name}; there are ${ROLE_NAMES.join(", ")}`);
       await runRoleProcess(role, { configFile: resolve(config), drive: drive ?? null });
     });
+  top
+    .command("install")
+    .description("make a drive of this machine the system drive of a server (on the installation medium); asks, or with --device does not")
+    .option("--device <path>", "the drive, such as /dev/sda: installs without asking")
+    .option("--confirm <serial>", "with --device: the drive's serial number, or its device name when it states none")
+    .option("--keep-state", "with --device: keep the state of the VirtuStor system on it", false)
+    .option("--erase-virtustor", "with --device: erase it although copies of volumes or the state of a server are on it", false)
+    .option("--source <directory>", "with --device: the files to install, instead of those on the installation medium")
+    .option("--reboot", "with --device: restart afterwards", false)
+    .option("--json", "with --device: one JSON object a line", false)
+    .action(async (options: InstallOptions) => {
+      process.exitCode = await (await import("./installer/main.ts")).runInstaller(options);
+    });
+  if (argv[0] === "network") (await import("./network/commands.ts")).registerNetworkCommands(top);
+  if (argv[0] === "console") {
+    (await import("./console/commands.ts")).registerConsoleCommand(top);
+    // On the installation medium the installer comes first, until somebody chooses to look around without installing.
+    top.hook("preAction", async () => {
+      if ((await (await import("./platform/live.ts")).liveMode()) === "install") await (await import("./installer/main.ts")).showInstaller();
+    });
+  }
   if (argv[0] === "inside") (await import("./trial.ts")).registerInsideCommands(top);
   if (!OWN_COMMANDS.includes(argv[0] ?? "")) {
     (await import("./trial.ts")).registerTrialCommands(top);

@@ -1,6 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { assert } from "./base/assert.ts";
 import { clusterRecord, DRIVE_FAILED, keys, parseValue } from "./cluster/schema.ts";
+import { writeServerConfig } from "./formation/identity.ts";
 import { FATAL_EXIT_CODES, type Platform } from "./platform/platform.ts";
 import type { Processes } from "./platform/process.ts";
 import { StoreUnavailable, type ClusterStore } from "./platform/store.ts";
@@ -39,6 +41,11 @@ export interface ServerWorld {
 export interface RunningServer {
   /** Orderly stop: management and monitor, iscsi, storage, etcd. Resolves when no child is left. Idempotent. */
   stop(): Promise<void>;
+  /**
+   * Takes a formatted drive in, for good: writes it into the configuration's file, then starts its storage process. `port` is free and no
+   * other drive's. With a directory that is a drive of this server already, nothing happens. Throws when the file cannot be written.
+   */
+  addDrive(drive: { readonly directory: string; readonly port: number }): void;
 }
 
 /**
@@ -57,6 +64,7 @@ class Server implements RunningServer {
   readonly #registration: Registration;
   readonly #failed: FailedDriveList;
   readonly #children: SupervisedChild[] = [];
+  #rolesStarted = false;
   #logs: { stop(): void } | null = null;
   #stopping: Promise<void> | null = null;
 
@@ -80,7 +88,7 @@ class Server implements RunningServer {
 
     if (config.store.kind === "etcd" && config.store.member !== null) {
       platform.log.info("phase: store member");
-      this.#supervise("etcd", etcdCommand(config.store.member));
+      this.#supervise("etcd", etcdCommand(config.store.member, config.tlsDirectory));
     }
     platform.log.info("phase: store");
     await this.#waitForStore();
@@ -91,6 +99,7 @@ class Server implements RunningServer {
     this.#failed.start();
 
     platform.log.info("phase: roles", { processes: config.processes });
+    this.#rolesStarted = true;
     for (const failed of failedDrives(config.directory)) {
       platform.log.error(`The drive ${failed.directory} has failed and is not started until an administrator releases it`, { drive: failed.id });
     }
@@ -107,6 +116,20 @@ class Server implements RunningServer {
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
+  }
+
+  addDrive({ directory, port }: { readonly directory: string; readonly port: number }): void {
+    const { config, configFile } = this.#world;
+    if (config.drives.some((drive) => drive.directory === directory)) return;
+    assert(config.drives.every((drive) => drive.port !== port), "no two drives of a server have the same port");
+    // The file first: the child reads it, and so does the next start.
+    writeServerConfig(configFile, { ...config, drives: [...config.drives, { directory, port }] });
+    config.drives.push({ directory, port });
+    if (!this.#rolesStarted || this.#stopping !== null) return;
+    if (config.processes === "separate") return this.#superviseRole("storage", config.drives.length - 1);
+    // A shared process opens its drives when it starts.
+    const shared = this.#children.find(({ role }) => role === "shared");
+    void shared?.stop().then(() => this.#stopping === null && shared.state === "down" && shared.start());
   }
 
   async #stop(): Promise<void> {

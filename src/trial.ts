@@ -67,7 +67,7 @@ export function registerTrialCommands(program: Command): void {
 export function registerInsideCommands(program: Command): void {
   const inside = program.command("inside", { hidden: true });
   const answer = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
-  inside.command("status <api>").action(async (api: string) => answer(await requestStatus(api, process.env["VIRTUSTOR_TOKEN"] ?? "")));
+  inside.command("status <api>").action(async (api: string) => answer(await requestStatus({ api, token: process.env["VIRTUSTOR_TOKEN"] ?? "", authority: process.env["VIRTUSTOR_AUTHORITY"] ?? "" })));
   inside.command("ports <address> <ports>").action(async (address: string, ports: string) => answer(await firstTaken(address, ports.split(",").map(Number))));
   inside.command("listening <address> <ports>").action(async (address: string, ports: string) => answer(await everyListening(address, ports.split(",").map(Number))));
   inside.command("form <directory>").action(async (directory: string) => {

@@ -1,11 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { ProblemAnswer } from "../management/api.ts";
+import { authorityWithFingerprint } from "./trust.ts";
 
 /** Which cluster: its servers' APIs, to be tried in this order, and the token. */
 export interface ClusterAccess {
   readonly apis: readonly string[];
   readonly token: string;
+  /** How their certificates are proved: by an authority (PEM), or by the authority's fingerprint, which the server then must show. */
+  readonly trust: { readonly authority: string } | { readonly fingerprint: string };
 }
 
 /** A reason to show to the administrator in one line. */
@@ -18,14 +21,28 @@ const PROBE_TIMEOUT_MS = 3_000;
 /** Longer than the server takes to give up on the cluster store and to settle what it had asked. */
 const REQUEST_TIMEOUT_MS = 20_000;
 
-/** `directory`: of a trial; without one, VIRTUSTOR_API and VIRTUSTOR_TOKEN of `env`. */
+/** `directory`: of a trial; without one, VIRTUSTOR_API, VIRTUSTOR_TOKEN and VIRTUSTOR_FINGERPRINT (or VIRTUSTOR_CA, a file) of `env`. */
 export async function findCluster(directory: string | undefined, env: Readonly<Record<string, string | undefined>>): Promise<ClusterAccess> {
   if (directory !== undefined) return readTrial(directory);
   const apis = (env["VIRTUSTOR_API"] ?? "").split(/[\s,]+/).filter((text) => text !== "");
   if (apis.length === 0) throw new CliError("which cluster? Give --dir DIRECTORY of a trial, or set VIRTUSTOR_API and VIRTUSTOR_TOKEN");
   const token = env["VIRTUSTOR_TOKEN"]?.trim() ?? "";
   if (token === "") throw new CliError("VIRTUSTOR_API is set, but VIRTUSTOR_TOKEN is not");
-  return { apis: apis.map(baseUrl), token };
+  return { apis: apis.map(baseUrl), token, trust: await trustOf(env) };
+}
+
+async function trustOf(env: Readonly<Record<string, string | undefined>>): Promise<ClusterAccess["trust"]> {
+  const file = env["VIRTUSTOR_CA"]?.trim() ?? "";
+  const fingerprint = env["VIRTUSTOR_FINGERPRINT"]?.trim() ?? "";
+  if (file !== "") return { authority: await readAuthority(file) };
+  if (fingerprint === "") throw new CliError("VIRTUSTOR_API is set, but neither VIRTUSTOR_FINGERPRINT (the cluster's, as every console shows it) nor VIRTUSTOR_CA (a file) says which cluster to trust");
+  return { fingerprint };
+}
+
+async function readAuthority(file: string): Promise<string> {
+  return await readFile(file, "utf8").catch((error: unknown) => {
+    throw new CliError(`the cluster's certificate ${file} cannot be read: ${reasonOf(error)}`);
+  });
 }
 
 async function readTrial(directory: string): Promise<ClusterAccess> {
@@ -39,29 +56,30 @@ async function readTrial(directory: string): Promise<ClusterAccess> {
   }
   const trial = parseTrial(text);
   if (trial === null) throw new CliError(`${path} is not the description of a trial; virtustor trial up --dir ${directory} writes it anew`);
-  return { apis: [...new Set(trial.apis.map(baseUrl))], token: trial.token };
+  return { apis: [...new Set(trial.apis.map(baseUrl))], token: trial.token, trust: { authority: await readAuthority(trial.caFile) } };
 }
 
-function parseTrial(text: string): { apis: string[]; token: string } | null {
+function parseTrial(text: string): { apis: string[]; token: string; caFile: string } | null {
   try {
-    const { api, token, servers } = JSON.parse(text) as { api?: unknown; token?: unknown; servers?: readonly { api?: unknown }[] };
+    const { api, token, caFile, servers } = JSON.parse(text) as { api?: unknown; token?: unknown; caFile?: unknown; servers?: readonly { api?: unknown }[] };
     const apis = [api, ...(servers ?? []).map((server) => server.api)].filter((one): one is string => typeof one === "string");
-    return typeof token === "string" && apis.length > 0 ? { apis, token } : null;
+    return typeof token === "string" && typeof caFile === "string" && apis.length > 0 ? { apis, token, caFile } : null;
   } catch {
     return null;
   }
 }
 
-/** "127.0.0.1:3261" and "http://127.0.0.1:3261/" alike. */
+/** "127.0.0.1:3261" and "https://127.0.0.1:3261/" alike. The token never travels unprotected. */
 function baseUrl(text: string): string {
-  const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
-  if (!URL.canParse(url)) throw new CliError(`the API's address ${text} is not understood: give ADDRESS:PORT or http://ADDRESS:PORT`);
+  const url = /^https:\/\//.test(text) ? text : `https://${text}`;
+  if (!URL.canParse(url)) throw new CliError(`the API's address ${text} is not understood: give ADDRESS:PORT or https://ADDRESS:PORT`);
   return new URL(url).origin;
 }
 
 /** Asks one server after another until one gives an answer. */
 export class ApiClient {
   readonly #access: ClusterAccess;
+  #known: string | null = null;
 
   constructor(access: ClusterAccess) {
     this.#access = access;
@@ -111,9 +129,16 @@ export class ApiClient {
     throw new CliError(`${failures.length === 1 ? "" : "no server can do it now: "}${failures.join("; ")}${doubt}`);
   }
 
+  async #authority(api: string): Promise<string> {
+    const { trust } = this.#access;
+    this.#known ??= "authority" in trust ? trust.authority : await authorityWithFingerprint(api, trust.fingerprint);
+    return this.#known;
+  }
+
   /** So that a server that is off is passed by quickly, and before anything was asked of it. */
   async #probe(api: string): Promise<void> {
-    const response = await fetch(`${api}/api/v1/health`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    const tls = { ca: await this.#authority(api) };
+    const response = await fetch(`${api}/api/v1/health`, { tls, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
     await response.body?.cancel();
   }
 
@@ -123,6 +148,7 @@ export class ApiClient {
     try {
       response = await fetch(`${api}/api/v1${path}`, {
         method,
+        tls: { ca: await this.#authority(api) },
         headers: { authorization: `Bearer ${this.#access.token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
         body: body === undefined ? null : JSON.stringify(body),
         redirect: "error", // the token goes to no other place

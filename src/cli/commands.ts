@@ -1,5 +1,6 @@
 import { Option, type Command } from "commander";
 import type * as api from "../management/api.ts";
+import type { SettingsAnswer } from "../management/api/cluster.ts";
 import { acceptLoss, auditList, type AcceptLossOptions } from "./accept-loss.ts";
 import { ApiClient, CliError, findCluster } from "./client.ts";
 import { parseSize, formatSize } from "./sizes.ts";
@@ -112,7 +113,7 @@ function addLoneCommands(cluster: Command, world: CliWorld): void {
       run(world, options, async (client) => {
         const { loneSurvivor, strictReads } = options;
         if (!loneSurvivor && !strictReads) throw new CliError("name a setting to change: --lone-survivor or --strict-reads");
-        const answer = await client.post<api.SettingsAnswer>("/settings", { loneSurvivor, ...(strictReads && { strictReads: strictReads === "on" }) });
+        const answer = await client.post<SettingsAnswer>("/settings", { loneSurvivor, ...(strictReads && { strictReads: strictReads === "on" }) });
         const warning = answer.loneSurvivor === "auto" ? "a server that is merely cut off then answers stale reads after 30 s" : undefined;
         return { answer, text: `lone-survivor is ${answer.loneSurvivor}, strict-reads is ${answer.strictReads ? "on" : "off"}\n`, warning };
       }),

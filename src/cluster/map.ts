@@ -1,4 +1,5 @@
 import type { DriveId, GroupId, ServerName, VolumeId } from "../base/ids.ts";
+import * as leaving from "./leaving.ts";
 import * as schema from "./schema.ts";
 import type { Change, Versioned } from "../platform/store.ts";
 
@@ -41,6 +42,10 @@ export class ClusterMap {
   readonly failedDrives = new Map<ServerName, schema.FailedDrives>();
   /** R26: gateways that are shut out. */
   readonly bans = new Map<number, schema.BanRecord>();
+  /** Drives and servers that are to hold nothing any more. */
+  readonly drivesDraining = new Map<DriveId, leaving.DrainRecord>();
+  readonly serversDraining = new Map<ServerName, leaving.DrainRecord>();
+  readonly drivesRemoved = new Map<DriveId, leaving.RemovedDrive>();
   /** R14: what drives say that do not obey this store. */
   readonly recovery = new Map<DriveId, schema.RecoveryReport>();
   /** Of the record `cluster`; 0 before it is there. */
@@ -118,6 +123,11 @@ export class ClusterMap {
         return put(this.failedDrives, rest as ServerName, value && schema.parseValue(schema.failedDrives, key, value));
       case "banned":
         return put(this.bans, Number(rest), value && schema.parseValue(schema.banRecord, key, value));
+      case "drain":
+        return this.#routeDrain(key, rest, value);
+      case "removed":
+        if (rest.startsWith("drive/")) put(this.drivesRemoved, rest.slice(6) as DriveId, value && schema.parseValue(leaving.removedDrive, key, value));
+        return;
       case "recovery":
         return put(this.recovery, rest as DriveId, value && schema.parseValue(schema.recoveryReport, key, value));
       case "observed":
@@ -148,6 +158,12 @@ export class ClusterMap {
       default:
         return;
     }
+  }
+
+  #routeDrain(key: string, rest: string, value: string | null): void {
+    const [kind, id = ""] = rest.split("/");
+    if (kind === "drive") put(this.drivesDraining, id as DriveId, value && schema.parseValue(leaving.drainRecord, key, value));
+    else if (kind === "server") put(this.serversDraining, id as ServerName, value && schema.parseValue(leaving.drainRecord, key, value));
   }
 
   #routeUp(key: string, rest: string, value: string | null): void {

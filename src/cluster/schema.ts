@@ -36,6 +36,7 @@ import type { DriveId, Epoch, GroupId, Instance, ServerName, VolumeId } from "..
  * monitor/leader                   | monitor, leased                          | the server's name
  * audit/<number>                   | management, the newest AUDIT_MAX         | AuditRecord: data given up (R23)
  * settings                         | management                               | ClusterSettings; no key: the defaults
+ * drain/*, removed/*               | management                               | see leaving.ts
  * mode                             | monitor leader                           | ClusterMode while the cluster is read-only; no key: reads and writes
  */
 const driveId = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/), v.transform((text) => text as DriveId));
@@ -43,8 +44,11 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const instance = v.pipe(count, v.transform((n) => n as Instance));
 const epoch = v.pipe(count, v.transform((n) => n as Epoch));
 const volumeId = v.pipe(count, v.transform((n) => n as VolumeId));
-const serverName = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/), v.transform((text) => text as ServerName));
-const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+export const serverName = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/), v.transform((text) => text as ServerName));
+/** Replication factor: copies minus one. 0: one copy, in an evaluation. */
+const poolFactor = v.picklist([0, 1, 2]);
+export type PoolFactor = v.InferOutput<typeof poolFactor>;
+export const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 
 export const clusterRecord = v.object({
   id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
@@ -60,7 +64,17 @@ export const clusterRecord = v.object({
    * ended by compare-and-set; each step of the adoption in between compares this record's revision.
    */
   restore: v.optional(v.object({ round: count, done: v.boolean(), why: v.string() })),
+  /** One copy of everything, to look at the product on a single server: its pool has factor 0. Decided when the cluster is formed, for ever. */
+  evaluation: v.optional(v.boolean()),
+  /** No pool is made before so many servers are registered; default SERVERS_MIN. Only a trial says otherwise. */
+  serversMin: v.optional(v.pipe(count, v.minValue(1))),
 });
+/** With fewer the store has no majority after the loss of one, and the cluster could not go on alone. */
+export const SERVERS_MIN = 3;
+/** Servers that must be registered before the first pool is made, and that no removal goes below. */
+export function serversMin(cluster: ClusterRecord | null): number {
+  return cluster?.evaluation === true ? 1 : (cluster?.serversMin ?? SERVERS_MIN);
+}
 export type ClusterRecord = v.InferOutput<typeof clusterRecord>;
 
 export const serverRecord = v.object({
@@ -174,9 +188,16 @@ export const clusterSettings = v.object({
   loneSurvivor: v.picklist(["confirm", "auto"]),
   /** A1: reads wait for a round trip to all copies, for servers whose clocks can stop (paused virtual machines). */
   strictReads: v.optional(v.boolean(), false),
+  /** How long a drive whose server answers may be silent before its copies are made elsewhere; one that is proved to have failed is not waited for. */
+  recreateDriveAfterMs: v.optional(count, 60_000),
+  /** How long a whole server may be away: long enough for a restart, or for an administrator to plug it in again. */
+  recreateServerAfterMs: v.optional(count, 600_000),
 });
 export type ClusterSettings = v.InferOutput<typeof clusterSettings>;
-export const DEFAULT_SETTINGS: ClusterSettings = { loneSurvivor: "confirm", strictReads: false };
+export const DEFAULT_SETTINGS: ClusterSettings = v.parse(clusterSettings, { loneSurvivor: "confirm" });
+/** Shorter than these a restart would be taken for a loss; longer than a week nobody means. */
+export const RECREATE_MIN_MS = 10_000;
+export const RECREATE_MAX_MS = 7 * 24 * 3_600_000;
 
 /** The whole cluster refuses writes, since groups have no serving member; it ends when the leader deletes the key. */
 export const clusterMode = v.object({
@@ -189,7 +210,7 @@ export const clusterMode = v.object({
 });
 export type ClusterMode = v.InferOutput<typeof clusterMode>;
 
-export const poolRecord = v.object({ factor: v.picklist([1, 2]), groupCount: v.pipe(count, v.minValue(1), v.maxValue(65536)) });
+export const poolRecord = v.object({ factor: poolFactor, groupCount: v.pipe(count, v.minValue(1), v.maxValue(65536)) });
 export type PoolRecord = v.InferOutput<typeof poolRecord>;
 
 /** R23: that an administrator has given up what only lost drives held of a group. Kept in every later configuration. */
@@ -248,7 +269,7 @@ export const recoveryReport = v.object({
     }),
   ),
   /** Volumes whose purge it holds (R21), with the factor of their groups. */
-  purged: v.array(v.object({ id: volumeId, factor: v.picklist([1, 2]) })),
+  purged: v.array(v.object({ id: volumeId, factor: poolFactor })),
   /** Volumes of which it holds extents. */
   volumes: v.array(volumeId),
 });
@@ -262,14 +283,14 @@ export const volumeRecord = v.object({
   id: volumeId,
   name: v.string(),
   sizeBytes: v.pipe(count, v.minValue(1)),
-  factor: v.picklist([1, 2]),
+  factor: poolFactor,
   /** Shared by a volume and its clones; for others the volume's own id. */
   lineage: volumeId,
   createdAtMs: v.number(),
 });
 export type VolumeRecord = v.InferOutput<typeof volumeRecord>;
 
-export const tombstone = v.object({ id: volumeId, name: v.string(), factor: v.picklist([1, 2]), lineage: volumeId, deletedAtMs: v.number() });
+export const tombstone = v.object({ id: volumeId, name: v.string(), factor: poolFactor, lineage: volumeId, deletedAtMs: v.number() });
 export type Tombstone = v.InferOutput<typeof tombstone>;
 
 /** Wall-clock times, milliseconds since 1970; 0 = never. A deep scrub is a light one, too. */
@@ -340,11 +361,13 @@ export const keys = {
 } as const;
 
 const POOL_STRIDE = 2 ** 20;
+/** Where factor 0 has its groups: group 0 means "no group". */
+const EVALUATION_SLOT = 3;
 export function groupId(factor: number, index: number): GroupId {
-  return (factor * POOL_STRIDE + index) as GroupId;
+  return ((factor || EVALUATION_SLOT) * POOL_STRIDE + index) as GroupId;
 }
-export function groupFactor(id: GroupId): number {
-  return Math.floor(id / POOL_STRIDE);
+export function groupFactor(id: GroupId): PoolFactor {
+  return (Math.floor(id / POOL_STRIDE) % EVALUATION_SLOT) as PoolFactor;
 }
 export function groupIndex(id: GroupId): number {
   return id % POOL_STRIDE;

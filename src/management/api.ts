@@ -1,5 +1,8 @@
+import type { DrainAnswer } from "./api/servers.ts";
+
 /**
- * What the API under /api/v1 takes and answers: types alone, for the CLI and the web UI. Keys may be added, none removed.
+ * What the API under /api/v1 takes and answers: types alone, for the CLI and the web UI. Keys may be added, none removed. What is not here
+ * lies in api/: users, cluster (settings, audit), monitor (alerts, statistics, notifications), servers (adding, draining), sessions.
  * Sizes are in bytes, times in milliseconds since 1970. Secrets are taken and never given back.
  */
 export interface HealthAnswer {
@@ -17,10 +20,10 @@ export interface StatusAnswer {
   readonly capacity: CapacityAnswer;
   /** Whether the cluster store answers this server; when not, all of the above is what it last knew. */
   readonly store: { readonly answering: boolean; readonly silentMs: number };
-  /** Keys of the cluster store that could not be read, with why. Normally none. */
   /** What does not stop anything yet and needs an administrator. */
   readonly alerts: readonly string[];
   readonly scrub: ScrubAnswer;
+  /** Keys of the cluster store that could not be read, with why. Normally none. */
   readonly unreadable: readonly { readonly key: string; readonly reason: string }[];
 }
 
@@ -99,6 +102,8 @@ export interface DriveDetailAnswer {
   /** Content that lost against another copy, kept for an administrator to look at. */
   readonly parked: { readonly files: number; readonly bytes: number; readonly dropped: number } | null;
   readonly alerts: readonly string[];
+  /** null: not being drained. POST and DELETE /drives/:id/drain answer this type, too. */
+  readonly drain: DrainAnswer | null;
 }
 export interface DriveReleaseAnswer {
   readonly id: string;
@@ -110,18 +115,22 @@ export interface DriveReleaseAnswer {
 export interface VolumeCreateBody {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Replication factor: copies minus one. Default 1. */
-  readonly factor?: 1 | 2;
+  /** Replication factor: copies minus one. Default 1; in an evaluation 0, and nothing else. */
+  readonly factor?: 0 | 1 | 2;
 }
 export interface VolumeAnswer {
   readonly id: number;
   readonly name: string;
   readonly sizeBytes: number;
-  readonly factor: 1 | 2;
+  readonly factor: 0 | 1 | 2;
   /** factor + 1. */
   readonly copies: number;
   readonly createdAtMs: number;
   readonly mappings: readonly { readonly host: string; readonly lun: number }[];
+}
+/** POST /volumes/:name: a volume only grows. Answers VolumeCreateAnswer. */
+export interface VolumeChangeBody {
+  readonly sizeBytes: number;
 }
 export interface VolumeCreateAnswer extends VolumeAnswer {
   /** Something that the administrator should know although the volume was created. */
@@ -138,6 +147,11 @@ export interface HostCreateBody {
   readonly name: string;
   readonly iqns: readonly string[];
   readonly chap?: { readonly user: string; readonly secret: string };
+}
+/** POST /hosts/:name: what is not named stays; chap null takes CHAP away. */
+export interface HostChangeBody {
+  readonly iqns?: readonly string[];
+  readonly chap?: { readonly user: string; readonly secret: string } | null;
 }
 export interface HostAnswer {
   readonly name: string;
@@ -217,18 +231,13 @@ export interface AcceptLossAnswer {
   /** Servers whose portals have not confirmed that the sessions of these volumes have ended. */
   readonly portalsSilent: readonly string[];
 }
-/** GET /audit: newest first. */
-export interface AuditAnswer {
-  readonly records: readonly { readonly number: number; readonly atMs: number; readonly from: string; readonly what: string }[];
-}
-/** GET and POST /settings; what a POST does not name stays as it is. */
-export interface SettingsAnswer {
-  readonly loneSurvivor: "confirm" | "auto";
-  readonly strictReads: boolean;
-}
 export type ProblemCode =
   | "bad-request"
   | "unauthorized"
+  | "wrong-login"
+  | "too-many-attempts"
+  | "forbidden"
+  | "cross-site"
   | "not-found"
   | "name-taken"
   | "iqn-taken"
@@ -240,6 +249,7 @@ export type ProblemCode =
   | "limit-reached"
   | "not-possible"
   | "body-too-large"
+  | "wrong-type"
   | "busy"
   | "not-ready"
   | "store-unavailable"

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { BLOCK_BYTES } from "../base/geometry.ts";
+import { RECREATE_MAX_MS, RECREATE_MIN_MS } from "../cluster/schema.ts";
 import { HTTP_BODY_BYTES_MAX } from "../platform/http.ts";
 import { CHAP_SECRET_CHARACTERS_MIN, CHAP_TEXT_CHARACTERS_MAX, NAME, NAME_RULE, initiatorName } from "./names.ts";
 import { Problem } from "./problem.ts";
@@ -25,7 +26,8 @@ export const volumeCreateBody = v.strictObject({
     v.maxValue(VOLUME_BYTES_MAX, "The size must be at most 64 TiB."),
     v.multipleOf(BLOCK_BYTES, `The size must be a multiple of ${BLOCK_BYTES} bytes.`),
   ),
-  factor: v.optional(v.picklist([1, 2], "The replication factor is 1 (2 copies) or 2 (3 copies)."), 1),
+  /** Without it: 1, in an evaluation 0. */
+  factor: v.optional(v.picklist([0, 1, 2], "The replication factor is 1 (2 copies) or 2 (3 copies).")),
 });
 
 export const scrubBody = v.strictObject({ deep: v.optional(v.boolean("deep is true or false."), false) });
@@ -60,9 +62,15 @@ export const acceptLossBody = v.strictObject({
   confirm: v.optional(v.string("confirm is the cluster's name.")),
   confirmDown: v.optional(v.array(name("server")), []),
 });
+function recreateAfter(name: string) {
+  const rule = `${name} is a number of milliseconds from ${RECREATE_MIN_MS} (10 s, more than a restart takes) to ${RECREATE_MAX_MS} (a week).`;
+  return v.optional(v.pipe(v.number(rule), v.safeInteger(rule), v.minValue(RECREATE_MIN_MS, rule), v.maxValue(RECREATE_MAX_MS, rule)));
+}
 export const settingsBody = v.strictObject({
   loneSurvivor: v.optional(v.picklist(["confirm", "auto"], "loneSurvivor is confirm or auto.")),
   strictReads: v.optional(v.boolean("strictReads is true or false.")),
+  recreateDriveAfterMs: recreateAfter("recreateDriveAfterMs"),
+  recreateServerAfterMs: recreateAfter("recreateServerAfterMs"),
 });
 
 export const hostCreateBody = v.strictObject({
@@ -96,6 +104,8 @@ export const mappingCreateBody = v.strictObject({
 
 /** Reads a request's JSON and checks it; throws a `Problem` that says what is wrong with it. */
 export async function readBody<S extends v.GenericSchema>(request: Request, schema: S): Promise<v.InferOutput<S>> {
+  // A form of another site cannot send this type without asking first.
+  if (!/^application\/json *(;|$)/i.test(request.headers.get("content-type") ?? "")) throw new Problem("wrong-type", "The request's body must be JSON, with the header Content-Type: application/json.");
   const json = parseJson(await readText(request));
   const result = v.safeParse(schema, json);
   if (result.success) return result.output;

@@ -4,9 +4,12 @@ import type { ProblemAnswer, ProblemCode } from "./api.ts";
 export class Problem extends Error {
   override name = "Problem";
   readonly code: ProblemCode;
-  constructor(code: ProblemCode, message: string) {
+  /** When asking again may help. */
+  readonly retryAfterMs: number | null;
+  constructor(code: ProblemCode, message: string, { retryAfterMs }: { readonly retryAfterMs?: number } = {}) {
     super(message);
     this.code = code;
+    this.retryAfterMs = retryAfterMs ?? null;
   }
 }
 
@@ -14,6 +17,9 @@ export class Problem extends Error {
 const STATUS: Record<ProblemCode, { readonly status: number; readonly title: string }> = {
   "bad-request": { status: 400, title: "Not valid" },
   unauthorized: { status: 401, title: "Not authorized" },
+  "wrong-login": { status: 401, title: "Wrong name or password" },
+  forbidden: { status: 403, title: "Not allowed" },
+  "cross-site": { status: 403, title: "From another site" },
   "not-found": { status: 404, title: "Not found" },
   "name-taken": { status: 409, title: "Name taken" },
   "iqn-taken": { status: 409, title: "Initiator name taken" },
@@ -25,6 +31,8 @@ const STATUS: Record<ProblemCode, { readonly status: number; readonly title: str
   "not-possible": { status: 409, title: "Not possible now" },
   "limit-reached": { status: 409, title: "Limit reached" },
   "body-too-large": { status: 413, title: "Body too large" },
+  "too-many-attempts": { status: 429, title: "Too many attempts" },
+  "wrong-type": { status: 415, title: "Not JSON" },
   bug: { status: 500, title: "Internal error" },
   busy: { status: 503, title: "Busy" },
   "not-ready": { status: 503, title: "Not ready" },
@@ -33,10 +41,11 @@ const STATUS: Record<ProblemCode, { readonly status: number; readonly title: str
   "outcome-unknown": { status: 503, title: "Outcome unknown" },
 };
 
-export function problemResponse(code: ProblemCode, detail: string): Response {
+export function problemResponse(code: ProblemCode, detail: string, retryAfterMs: number | null = null): Response {
   const { status, title } = STATUS[code];
   const body: ProblemAnswer = { type: "about:blank", title, status, detail, code };
   const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
+  if (retryAfterMs !== null) headers["retry-after"] = String(Math.ceil(retryAfterMs / 1000));
   if (status === 401) headers["www-authenticate"] = "Bearer";
   return new Response(JSON.stringify(body), { status, headers });
 }

@@ -3,7 +3,8 @@ import { assert } from "../base/assert.ts";
 import { awayText } from "../cluster/health-sentence.ts";
 import { gatherFacts } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
-import { DRIVE_FAILED, keys } from "../cluster/schema.ts";
+import { isDraining } from "../cluster/progress.ts";
+import { DRIVE_FAILED, keys, RECREATE_MAX_MS, RECREATE_MIN_MS, serversMin } from "../cluster/schema.ts";
 import type { ClusterMode, GroupConfig, GroupPlan, PoolRecord } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Transaction, Watch } from "../platform/store.ts";
@@ -24,14 +25,14 @@ const DEBOUNCE_MS = 100;
 /** Wishes written by one transaction: within what every store accepts. */
 const WISHES_PER_TRANSACTION = 63;
 /** Changes worth an early look. Others, such as what drives observe of themselves all the time, wait for the next tick. */
-const PROMPT_KEYS = /^(cluster$|recovery\/|server\/|drive\/|up\/|death\/|pool\/|pg-plan\/)/;
+const PROMPT_KEYS = /^(cluster$|recovery\/|server\/|drive\/|up\/|death\/|pool\/|pg\/|pg-plan\/|drain\/|removed\/|settings$)/;
 
 /** One server's monitor: watches the cluster, and while it leads creates wanted pools and writes wishes. */
 export class Monitor {
   readonly map = new ClusterMap();
   readonly #platform: Platform;
   readonly #store: ClusterStore;
-  readonly #settings: PlanSettings;
+  readonly #settings: Partial<PlanSettings>;
   readonly #leadership: Leadership;
   readonly #liveness = new Liveness();
   readonly #forming = new Forming();
@@ -46,7 +47,7 @@ export class Monitor {
   /** The last sentence said on each subject, so that a lasting state is told once. */
   readonly #said = new Map<string, string>();
 
-  constructor(platform: Platform, store: ClusterStore, server: string, settings: PlanSettings = PLAN_SETTINGS) {
+  constructor(platform: Platform, store: ClusterStore, server: string, settings: Partial<PlanSettings> = {}) {
     this.#platform = platform;
     this.#store = store;
     this.#settings = settings;
@@ -164,7 +165,12 @@ export class Monitor {
       this.#say(subject, "error", `Pool ${pool.factor} is not complete and is left as it is: ${state.reason}.`);
       return null;
     }
-    const drives = upDrives(this.map).flatMap((id) => this.map.drives.get(id) ?? []);
+    const tooFew = serversMin(this.map.cluster) - this.map.servers.size;
+    if (tooFew > 0) {
+      this.#say(subject, "warn", `Pool ${pool.factor} waits: the cluster has ${this.map.servers.size} of at least ${serversMin(this.map.cluster)} servers. Add ${tooFew} more.`);
+      return null;
+    }
+    const drives = upDrives(this.map).flatMap((id) => (isDraining(this.map, id) ? [] : (this.map.drives.get(id) ?? [])));
     // Cheap, and says whether there are enough servers, before anything is decided on them.
     const enough = initialPlacement(pool, drives, 0);
     if (enough.outcome === "not enough servers") {
@@ -212,7 +218,9 @@ export class Monitor {
   // ---- wishes ----
 
   #planned(): readonly PlanChange[] {
-    const { changes, stuckCount } = plan(this.#planInput());
+    const { changes, stuckCount, drainStuckCount } = plan(this.#planInput());
+    if (drainStuckCount === 0) this.#said.delete("drain");
+    else this.#say("drain", "warn", `${drainStuckCount} placement groups cannot leave the drives that are drained: no other drive can take them.`);
     if (stuckCount === 0) this.#said.delete("stuck");
     else this.#say("stuck", "warn", `${stuckCount} placement groups stay short of copies: no drive on another server can take them.`);
     return changes;
@@ -229,18 +237,26 @@ export class Monitor {
       // R23: an administrator has said so of this very run of it.
       const lost = !up && lostInstances.get(id) === instance;
       const failed = lost || (!up && (listed.has(id) || (death?.instance === instance && death.reason.startsWith(DRIVE_FAILED))));
-      drives.set(id, { id, server, capacityBytes, up, sinceMs, failed });
+      drives.set(id, { id, server, capacityBytes, up, sinceMs, failed, draining: isDraining(map, id) });
     }
     return {
       groups: new Map([...map.groups].map(([id, { config }]) => [id, config])),
       plans: new Map([...map.plans].map(([id, { plan: wish }]) => [id, wish])),
       drives,
       servers: this.#liveness.servers,
+      removed: map.drivesRemoved,
       observed: map.observed,
       leadingSinceMs: this.#leadership.sinceMs,
       nowMs: this.#platform.clock.nowMs(),
-      settings: this.#settings,
+      settings: this.#planSettings(),
     };
+  }
+
+  /** What the administrator has set, unless whoever made this monitor knows better. */
+  #planSettings(): PlanSettings {
+    const clamped = (ms: number): number => Math.min(Math.max(ms, RECREATE_MIN_MS), RECREATE_MAX_MS);
+    const { recreateDriveAfterMs, recreateServerAfterMs } = this.map.settings;
+    return { ...PLAN_SETTINGS, driveTimeoutMs: clamped(recreateDriveAfterMs), serverTimeoutMs: clamped(recreateServerAfterMs), ...this.#settings };
   }
 
   #wishes(changes: readonly PlanChange[]): Transaction[] {
@@ -255,6 +271,10 @@ export class Monitor {
     for (const id of changes.flatMap((change) => change.left)) counts.set(id, (counts.get(id) ?? 0) + 1);
     for (const [id, count] of counts) {
       const server = this.map.drives.get(id)?.server ?? "a server that is not known";
+      if (this.#liveness.drives.get(id)?.up) {
+        this.#platform.log.info(`Copies of ${count} placement groups move from drive ${id} of ${server} to other drives.`);
+        continue;
+      }
       this.#platform.log.warn(`Drive ${id} of ${server} is not waited for any longer: its copies of ${count} placement groups are made on other drives.`);
     }
   }

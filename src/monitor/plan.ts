@@ -3,6 +3,7 @@ import type { GroupConfig, GroupPlan, Observed } from "../cluster/schema.ts";
 import { groupFactor } from "../cluster/schema.ts";
 import { Load } from "./load.ts";
 import type { Place } from "./load.ts";
+import { planMoves } from "./moves.ts";
 import { primaryFirst } from "./placement.ts";
 
 export interface PlanSettings {
@@ -12,8 +13,10 @@ export interface PlanSettings {
   readonly serverTimeoutMs: number;
   /** A drive filled beyond this share of its capacity gets no further copies. */
   readonly fullShare: number;
+  /** Copies are moved while one drive has more than so many more, above its share by capacity, than another. At least 1: else they move for ever. */
+  readonly slackCopies: number;
 }
-export const PLAN_SETTINGS: PlanSettings = { driveTimeoutMs: 30_000, serverTimeoutMs: 600_000, fullShare: 0.85 };
+export const PLAN_SETTINGS: PlanSettings = { driveTimeoutMs: 60_000, serverTimeoutMs: 600_000, fullShare: 0.85, slackCopies: 2 };
 
 /** Up or down, and since when this process knows it, in its own clock. */
 export interface UpState {
@@ -23,6 +26,8 @@ export interface UpState {
 export interface PlanDrive extends Place, UpState {
   /** Its supervisor has recorded that it failed: it does not come back by itself, so there is nothing to wait for. */
   readonly failed: boolean;
+  /** An administrator wants it, or its server, to hold nothing any more. */
+  readonly draining: boolean;
 }
 export interface PlanInput {
   readonly groups: ReadonlyMap<GroupId, GroupConfig>;
@@ -31,6 +36,8 @@ export interface PlanInput {
   readonly drives: ReadonlyMap<DriveId, PlanDrive>;
   /** Every registered server. */
   readonly servers: ReadonlyMap<ServerName, UpState>;
+  /** Drives that an administrator has removed from the cluster: they do not come back. */
+  readonly removed: ReadonlyMap<DriveId, unknown>;
   readonly observed: ReadonlyMap<DriveId, Observed>;
   /** Nothing counts as away since earlier than this: when this process began to lead. */
   readonly leadingSinceMs: number;
@@ -49,30 +56,37 @@ export interface PlanResult {
   readonly changes: readonly PlanChange[];
   /** Groups that should have another drive, but no suitable one exists. */
   readonly stuckCount: number;
+  /** Groups that are to leave a drive which is drained, and have nowhere to go. */
+  readonly drainStuckCount: number;
 }
 
 /**
  * The wishes that should change: a group whose wanted drive has been away for longer than its time-out gets another drive,
- * when a suitable one exists. Everything else is left as it is. Pure and deterministic; with its own result applied it
+ * when a suitable one exists; drives that are drained are left, and new ones are filled. Everything else is left as it is. Pure and deterministic; with its own result applied it
  * has nothing more to say. It never promotes and never removes a copy: the group's primary enacts a wish (R11, R12).
+ * What is short of copies comes first; what may as well stay where it is moves after that, a little at a time (moves.ts).
  */
 export function plan(input: PlanInput): PlanResult {
   const load = new Load(input.drives.values());
   const ids = [...input.groups.keys()].sort((a, b) => a - b);
-  for (const id of ids) load.add(wish(input, id));
   const changes: PlanChange[] = [];
+  const wishes = new Map(ids.map((id) => [id, wish(input, id)]));
+  const left = (before: readonly DriveId[], after: readonly DriveId[]): DriveId[] => before.filter((drive) => !after.includes(drive));
   let stuckCount = 0;
-  for (const id of ids) {
-    const before = wish(input, id);
+  for (const before of wishes.values()) load.add(before);
+  for (const [id, before] of wishes) {
     const after = nextWish(input, load, id, before);
     if (after === "stuck") stuckCount++;
     else if (after !== null) {
       load.remove(before);
       load.add(after);
-      changes.push({ group: id, wanted: after, left: before.filter((drive) => !after.includes(drive)) });
+      changes.push({ group: id, wanted: after, left: left(before, after) });
+      wishes.set(id, after);
     }
   }
-  return { changes, stuckCount };
+  const { moves, stuckCount: drainStuckCount } = planMoves(input, load, wishes, new Set(changes.map(({ group }) => group)));
+  for (const { group, wanted } of moves) changes.push({ group, wanted, left: left(wishes.get(group) ?? [], wanted) });
+  return { changes: changes.sort((a, b) => a.group - b.group), stuckCount, drainStuckCount };
 }
 
 /** The drives wanted now. A group without a wish (a restored store) is wished where its configuration says that it is. */
@@ -126,13 +140,15 @@ function stay(input: PlanInput, config: GroupConfig, before: readonly DriveId[])
 }
 
 /** Whether a drive has been away for so long that its copies should be made elsewhere. */
-function givenUp(input: PlanInput, id: DriveId): boolean {
+export function givenUp(input: PlanInput, id: DriveId): boolean {
   const { nowMs, leadingSinceMs, settings } = input;
+  if (input.removed.has(id)) return true;
   const drive = input.drives.get(id);
   // Not registered, or not readable by this version: no reason to hurry.
   if (drive === undefined) return nowMs - leadingSinceMs >= settings.serverTimeoutMs;
   if (drive.up) return false;
-  if (drive.failed) return true;
+  // One that is to leave need not come back first.
+  if (drive.failed || drive.draining) return true;
   const server = input.servers.get(drive.server);
   const downSinceMs = Math.max(drive.sinceMs, leadingSinceMs);
   if (!server?.up) return nowMs - Math.max(downSinceMs, server?.sinceMs ?? 0) >= settings.serverTimeoutMs;
@@ -140,8 +156,9 @@ function givenUp(input: PlanInput, id: DriveId): boolean {
   return nowMs - Math.max(downSinceMs, server.sinceMs) >= settings.driveTimeoutMs;
 }
 
-function suitable(input: PlanInput, place: Place): boolean {
+/** Whether more copies may be placed there. */
+export function suitable(input: PlanInput, place: Place): boolean {
   const drive = input.drives.get(place.id);
-  if (!drive?.up || drive.failed) return false;
+  if (!drive?.up || drive.failed || drive.draining || input.removed.has(place.id)) return false;
   return (input.observed.get(place.id)?.usedBytes ?? 0) <= place.capacityBytes * input.settings.fullShare;
 }

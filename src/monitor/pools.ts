@@ -10,8 +10,6 @@ export const GROUPS_PER_TRANSACTION = 31;
 export const SETTLED_MS = 2_000;
 /** After so long a pool is placed on the drives that are there, even though a registered server has none. */
 export const FORMING_MAX_MS = 15_000;
-/** A cluster is three servers or more: with fewer registered, others are probably still starting. */
-const SERVERS_USUAL_COUNT = 3;
 
 export type PoolState =
   | { readonly state: "complete" }
@@ -62,7 +60,6 @@ export class Forming {
     const withDrive = new Set(upDrives(map).map((id) => map.drives.get(id)?.server));
     const without = [...map.servers.keys()].filter((name: ServerName) => !withDrive.has(name));
     if (without.length > 0) return `no drive of ${without.sort().join(", ")} answers yet`;
-    if (map.servers.size < SERVERS_USUAL_COUNT) return `only ${map.servers.size} servers are registered yet`;
     if (nowMs - this.#changedMs < SETTLED_MS) return "drives are still coming";
     return null;
   }

@@ -1,7 +1,10 @@
+import type { Certified } from "./certificates.ts";
+
 export interface HttpOptions {
   readonly address: string;
   /** 0: any free port. */
   readonly port: number;
+  readonly tls: Certified;
   /** `remote` is the client's address. */
   fetch(request: Request, remote: string): Promise<Response> | Response;
   /** Told of what `fetch` threw; the client gets a bare 500. */
@@ -20,7 +23,7 @@ export const HTTP_BODY_BYTES_MAX = 64 * 1024;
 const HTTP_IDLE_SECONDS = 30;
 
 /**
- * Serves HTTP. Bytes that are no HTTP, and bodies over the limit, end only their own connection. Nothing of the source is
+ * Serves HTTPS. Bytes that are no HTTPS, and bodies over the limit, end only their own connection. Nothing of the source is
  * ever sent. Throws an Error that names address and port when it cannot listen.
  */
 export function serveHttp(options: HttpOptions): HttpServer {
@@ -36,6 +39,7 @@ function listen(options: HttpOptions): Bun.Server<undefined> {
     return Bun.serve({
       hostname: options.address,
       port: options.port,
+      tls: { cert: options.tls.certificate, key: options.tls.key },
       development: false,
       // Left out, Bun 1.4 lets a second process listen on the same port, and each gets some of the connections.
       reusePort: false,
@@ -49,6 +53,6 @@ function listen(options: HttpOptions): Bun.Server<undefined> {
     });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot serve HTTP on ${options.address} port ${options.port}: ${why}`, { cause: error });
+    throw new Error(`cannot serve HTTPS on ${options.address} port ${options.port}: ${why}`, { cause: error });
   }
 }

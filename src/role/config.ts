@@ -18,6 +18,8 @@ export const serverConfig = v.object({
   clusterKeyFile: text,
   /** File with the API's bearer token. */
   tokenFile: text,
+  /** Folder with the cluster's authority and this server's certificate (`tlsFiles`): its API and its etcd prove themselves by them. */
+  tlsDirectory: text,
   /** One storage process for each; `directory` is an already formatted drive. */
   drives: v.array(v.object({ directory: text, port })),
   store: v.variant("kind", [

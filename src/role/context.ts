@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { Platform } from "../platform/platform.ts";
 import type { ClusterStore } from "../platform/store.ts";
 import { serverConfig, type ServerConfig } from "./config.ts";
+import { readTls } from "./tls.ts";
 
 /** Reads and checks a server's configuration. Throws an Error that names the file and what is wrong with it. */
 export function readConfig(file: string): ServerConfig {
@@ -24,18 +25,18 @@ export function readConfig(file: string): ServerConfig {
 }
 
 /** The cluster store's client that the configuration asks for. It connects, and reconnects, by itself. */
-export async function openStore(platform: Platform, config: Pick<ServerConfig, "store">): Promise<ClusterStore> {
+export async function openStore(platform: Platform, config: Pick<ServerConfig, "store" | "tlsDirectory">): Promise<ClusterStore> {
   if (config.store.kind === "embedded") {
     const { embeddedStore } = await import("../platform/store/embedded-client.ts");
     return embeddedStore({ platform, socketPath: config.store.socket });
   }
   const { etcdStore } = await import("../platform/store/etcd.ts");
-  return etcdStore({ platform, endpoints: config.store.endpoints.map(etcdAddress) });
+  return etcdStore({ platform, endpoints: config.store.endpoints.map(etcdAddress), tls: readTls(config.tlsDirectory) });
 }
 
-/** "http://ADDRESS:PORT", the form in which etcd itself wants its addresses. */
+/** "https://ADDRESS:PORT", the form in which etcd itself wants its addresses. */
 function etcdAddress(endpoint: string): { address: string; port: number } {
   const url = URL.parse(endpoint);
-  if (url === null || url.protocol !== "http:" || url.port === "") throw new Error(`the cluster store's address ${endpoint} is not like http://ADDRESS:PORT`);
+  if (url === null || url.protocol !== "https:" || url.port === "") throw new Error(`the cluster store's address ${endpoint} is not like https://ADDRESS:PORT`);
   return { address: url.hostname, port: Number(url.port) };
 }

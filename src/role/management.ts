@@ -2,9 +2,14 @@ import { createApp } from "../management/app.ts";
 import { ClusterView } from "../management/view.ts";
 import { serveHttp, type HttpServer } from "../platform/http.ts";
 import { askPort } from "../platform/port-probe.ts";
+import { realPasswords } from "../platform/passwords.ts";
 import type { Files, Platform } from "../platform/platform.ts";
+import type { TlsIdentity } from "../platform/store/tls-socket.ts";
+import { readKey } from "./gateway.ts";
 import { giveWord, withdrawWord, WordWatch, type LoneWord } from "./lone.ts";
 import type { RunRole } from "./role.ts";
+import { readTls } from "./tls.ts";
+import { webFiles } from "./web-files.ts";
 
 /** A shorter token could be guessed; formation makes one of 32 random bytes. */
 const TOKEN_CHARACTERS_MIN = 16;
@@ -13,11 +18,12 @@ const ASK_PORT_MS = 1000;
 const TOKEN_FILE_BYTES_MAX = 4096;
 
 /** The management role: the API of one server. It serves at once, and tells what it knows as the cluster's state comes in. */
-export const runManagement: RunRole = async ({ platform, store, config }) => {
+export const runManagement: RunRole = async (context) => {
+  const { platform, store, config } = context;
   const token = await readToken(platform, config.tokenFile);
   const view = new ClusterView(platform, store);
   const lone = { server: config.name, askPort: (address: string, port: number) => askPort(platform.clock, address, port, ASK_PORT_MS), give: (word: LoneWord) => giveWord(config.directory, word) };
-  const app = createApp({ platform, store, view, token, lone });
+  const app = createApp({ platform, store, view, server: config.name, token, clusterKey: await readKey(context), passwords: realPasswords(), lone, web: webFiles() });
   const watch = new WordWatch(config.directory, platform.clock, (word) => {
     view.lost = word?.servers ?? [];
     // R24: it was about a time without the store, which is over.
@@ -28,6 +34,7 @@ export const runManagement: RunRole = async ({ platform, store, config }) => {
     server = serveHttp({
       address: config.address,
       port: config.apiPort,
+      tls: readTlsOrEnd(platform, config.tlsDirectory),
       fetch: (request, remote) => app.fetch(request, { remote }),
       onError: (error) => platform.log.error("the API failed on a request", { error }),
     });
@@ -54,6 +61,14 @@ async function readToken(platform: Platform, path: string): Promise<string> {
   }
   if (token.length >= TOKEN_CHARACTERS_MIN && /^[\x21-\x7e]+$/.test(token)) return token;
   return platform.fatal("configuration", `the API's token in ${path} must be one word of at least ${TOKEN_CHARACTERS_MIN} printable characters`);
+}
+
+function readTlsOrEnd(platform: Platform, directory: string): TlsIdentity {
+  try {
+    return readTls(directory);
+  } catch (error) {
+    return platform.fatal("configuration", reasonOf(error));
+  }
 }
 
 async function readText(files: Files, path: string): Promise<string> {

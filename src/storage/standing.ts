@@ -1,4 +1,4 @@
-import { groupFactor, groupName, keys, type GroupConfig, type RecoveryReport } from "../cluster/schema.ts";
+import { groupFactor, groupName, keys, type GroupConfig, type PoolFactor, type RecoveryReport } from "../cluster/schema.ts";
 import type { GroupId, VolumeId } from "../base/ids.ts";
 import { storeReplaced } from "../cluster/adoption.ts";
 import { ClusterMap } from "../cluster/map.ts";
@@ -233,8 +233,8 @@ export class Standing {
     const { cluster, clusterRevision } = this.#map;
     this.#log.error("this drive does not obey the cluster store as it is and serves nothing; it reports what it holds", { why, ...this.#drive.memory });
     const drive = this.#drive;
-    const purged = new Map<VolumeId, 1 | 2>();
-    for (const image of drive.images.values()) for (const id of image.purged) purged.set(id, groupFactor(image.group) === 2 ? 2 : 1);
+    const purged = new Map<VolumeId, PoolFactor>();
+    for (const image of drive.images.values()) for (const id of image.purged) purged.set(id, groupFactor(image.group));
     const report: RecoveryReport = {
       drive: drive.id,
       server: this.#server as RecoveryReport["server"],

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { request } from "node:http";
+import { request } from "node:https";
 import { connect, createServer } from "node:net";
 import { realProcesses } from "../platform/process.ts";
 import { inNamespace } from "./processes.ts";
@@ -14,21 +14,28 @@ export interface Status {
   readonly servers: readonly { readonly name: string; readonly up: boolean }[];
 }
 
+/** How one server's API is reached: its base URL, the token, and the authority (PEM) that its certificate must be of. */
+export interface ApiAccess {
+  readonly api: string;
+  readonly token: string;
+  readonly authority: string;
+}
+
 /** Asks one server's API; from inside its network namespace when it has one. Never rejects. */
-export async function askStatus(api: string, token: string, netns: string | null): Promise<Status | null> {
+export async function askStatus(access: ApiAccess, netns: string | null): Promise<Status | null> {
   try {
-    return netns === null ? await requestStatus(api, token) : (JSON.parse(await inside(netns, ["status", api], token)) as Status | null);
+    return netns === null ? await requestStatus(access) : (JSON.parse(await inside(netns, ["status", access.api], access)) as Status | null);
   } catch {
     return null;
   }
 }
 
-/** Through node:http, which asks the server itself whatever proxy the environment names. */
-export function requestStatus(api: string, token: string): Promise<Status | null> {
+/** Through node:https, which asks the server itself whatever proxy the environment names. */
+export function requestStatus({ api, token, authority }: ApiAccess): Promise<Status | null> {
   return new Promise((resolve) => {
     const asked = request(
       `${api}/api/v1/status`,
-      { headers: { authorization: `Bearer ${token}` }, timeout: ANSWER_WITHIN_MS, agent: false },
+      { headers: { authorization: `Bearer ${token}` }, timeout: ANSWER_WITHIN_MS, agent: false, ca: authority },
       (answer) => {
         let text = "";
         answer.setEncoding("utf8");
@@ -50,7 +57,7 @@ export function requestStatus(api: string, token: string): Promise<Status | null
 /** The first of `ports` that cannot be had on `address`, with why; null when all are free. */
 export async function takenPort(address: string, ports: readonly number[], netns: string | null): Promise<string | null> {
   if (netns === null) return firstTaken(address, ports);
-  return JSON.parse(await inside(netns, ["ports", address, ports.join(",")], "")) as string | null;
+  return JSON.parse(await inside(netns, ["ports", address, ports.join(",")])) as string | null;
 }
 
 export async function firstTaken(address: string, ports: readonly number[]): Promise<string | null> {
@@ -68,7 +75,7 @@ export async function firstTaken(address: string, ports: readonly number[]): Pro
 /** Whether somebody listens on every one of `ports`. */
 export async function allListening(address: string, ports: readonly number[], netns: string | null): Promise<boolean> {
   if (netns === null) return everyListening(address, ports);
-  return (await inside(netns, ["listening", address, ports.join(",")], "").catch(() => "false")).trim() === "true";
+  return (await inside(netns, ["listening", address, ports.join(",")]).catch(() => "false")).trim() === "true";
 }
 
 export async function everyListening(address: string, ports: readonly number[]): Promise<boolean> {
@@ -105,11 +112,11 @@ function parseStatus(text: string): Status | null {
   }
 }
 
-/** Runs `virtustor inside ...` in a network namespace; the token goes by the environment, where others cannot read it. */
-export function inside(netns: string, args: readonly string[], token: string): Promise<string> {
+/** Runs `virtustor inside ...` in a network namespace; access goes by the environment, where others cannot read it. */
+export function inside(netns: string, args: readonly string[], access?: ApiAccess): Promise<string> {
   const [program, ...rest] = [...inNamespace(netns), ...realProcesses().selfExecutable(), "inside", ...args];
   return new Promise((resolve, reject) => {
-    const child = spawn(program ?? "", rest, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, VIRTUSTOR_TOKEN: token } });
+    const child = spawn(program ?? "", rest, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...(access === undefined ? {} : { VIRTUSTOR_TOKEN: access.token, VIRTUSTOR_AUTHORITY: access.authority }) } });
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
     child.on("error", reject);

@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { writeDurably } from "../formation.ts";
+import { writeDurably } from "../formation/durable.ts";
 import { askStatus, type Status } from "./probe.ts";
 import { processesOf, type Group } from "./processes.ts";
 import { portsOf } from "./options.ts";
@@ -13,6 +12,8 @@ export interface TrialReport {
   readonly apis: readonly string[];
   readonly token: string;
   readonly tokenFile: string;
+  /** The certificate authority that all its servers' certificates are of; to be trusted for `apis`. */
+  readonly caFile: string;
   readonly target: string;
   readonly store: "sqlite" | "etcd";
   readonly servers: readonly ServerReport[];
@@ -35,10 +36,6 @@ export function storeGroupOf(trial: Trial): Group {
   return { directory: trial.storeDirectory, mark: trial.storeDirectory };
 }
 
-export function tokenOf(trial: Trial): string {
-  return readFileSync(trial.tokenFile, "utf8").trim();
-}
-
 export function reportOf(trial: Trial): TrialReport {
   const ports = portsOf(trial.options.portBase);
   const servers = trial.servers.map((server) => ({
@@ -55,8 +52,9 @@ export function reportOf(trial: Trial): TrialReport {
     dir: trial.directory,
     api: apis[0] ?? "",
     apis,
-    token: tokenOf(trial),
+    token: trial.token,
     tokenFile: trial.tokenFile,
+    caFile: trial.authorityFile,
     target: trial.targetName,
     store: trial.options.store,
     servers,
@@ -72,9 +70,8 @@ export function saveReport(trial: Trial): TrialReport {
 
 /** The first answer of any server. */
 export async function statusOf(trial: Trial): Promise<Status | null> {
-  const token = tokenOf(trial);
   const asked = trial.servers.map(async (server) => {
-    const status = await askStatus(trial.apiOf(server), token, server.netns);
+    const status = await askStatus(trial.accessTo(server), server.netns);
     if (status === null) throw new Error("no answer");
     return status;
   });
@@ -95,6 +92,7 @@ export function nextSteps(report: TrialReport, program: string): string {
     `iSCSI target   ${report.target}`,
     `API            ${report.apis.join("  ")}`,
     `API token      ${report.tokenFile}`,
+    `Authority      ${report.caFile}  (the certificate that proves the API; curl --cacert)`,
     `Logs           ${report.dir}/server*/log/`,
     "",
     "Try next, in another terminal:",

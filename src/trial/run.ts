@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { formCluster } from "../formation.ts";
+import { SERVERS_MIN } from "../cluster/schema.ts";
+import { formCluster } from "../formation/cluster.ts";
 import type { Platform } from "../platform/platform.ts";
 import { realProcesses } from "../platform/process.ts";
 import { openStore } from "../role/context.ts";
@@ -8,7 +9,7 @@ import { findProgram } from "../server/etcd-member.ts";
 import { assertSameOptions, portsOf, withDefaults, type TrialOptions } from "./options.ts";
 import { allListening, askStatus, inside, takenPort } from "./probe.ts";
 import { inNamespace, killGroup, pause, processesOf, startDetached, stopGroup } from "./processes.ts";
-import { groupOf, saveReport, statusOf, storeGroupOf, tokenOf, type TrialReport } from "./report.ts";
+import { groupOf, saveReport, statusOf, storeGroupOf, type TrialReport } from "./report.ts";
 import { Trial, TRIAL_GROUP_COUNT, type TrialServer } from "./state.ts";
 
 /** A cold start of everything on a slow two-core machine takes a third of this. */
@@ -84,7 +85,7 @@ export async function startOne(world: TrialWorld, trial: Trial, name: string): P
   startServer(trial, server, failures);
   progress(`starting ${name}`);
   const deadlineMs = platform.clock.nowMs() + HEALTHY_WITHIN_MS;
-  while ((await askStatus(trial.apiOf(server), tokenOf(trial), server.netns)) === null) {
+  while ((await askStatus(trial.accessTo(server), server.netns)) === null) {
     assertNoneFailed(failures);
     if (platform.clock.nowMs() > deadlineMs) throw new Error(`the API of ${name} does not answer; see ${server.directory}/log/`);
     await pause(platform.clock, LOOK_EVERY_MS);
@@ -135,7 +136,7 @@ function startServer(trial: Trial, server: TrialServer, failures: string[]): voi
 async function putCluster(world: TrialWorld, trial: Trial, failures: readonly string[]): Promise<void> {
   const first = trial.servers[0];
   if (first?.netns != null && trial.options.store === "etcd") {
-    await inside(first.netns, ["form", trial.directory], "");
+    await inside(first.netns, ["form", trial.directory]);
     return;
   }
   const tooLate = patience(world.platform);
@@ -147,9 +148,9 @@ async function putCluster(world: TrialWorld, trial: Trial, failures: readonly st
 
 /** Waits for the store until `giveUp`, by default as long as a trial may take to become healthy. */
 export async function putClusterHere(platform: Platform, trial: Trial, giveUp: () => boolean = patience(platform)): Promise<void> {
-  const store = await openStore(platform, { store: trial.storeConfig });
+  const store = await openStore(platform, { store: trial.storeConfig, tlsDirectory: trial.tlsOf(trial.server("server1")) });
   try {
-    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs };
+    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs, ...(trial.options.servers < SERVERS_MIN && { serversMin: trial.options.servers }) };
     await formCluster({ store, clock: platform.clock }, { record, pool: { factor: 1, groupCount: TRIAL_GROUP_COUNT } }, giveUp);
   } finally {
     await store.close();

@@ -3,10 +3,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { DriveId } from "../base/ids.ts";
-import { ensureClusterKey, ensureToken, formDrive, newClusterId, newDriveId, targetNameOf, unfitForDrive, writeDurably, writeServerConfig } from "../formation.ts";
+import { formDrive, unfitForDrive } from "../formation/drive.ts";
+import { writeDurably } from "../formation/durable.ts";
+import {
+  ensureAuthority, ensureClusterKey, ensureServerCertificate, ensureToken, newClusterId, newDriveId, saveAuthority, targetNameOf, writeServerConfig,
+} from "../formation/identity.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { ServerConfig } from "../role/config.ts";
+import { tlsFiles } from "../role/tls.ts";
 import { portsOf, type TrialOptions } from "./options.ts";
+import type { ApiAccess } from "./probe.ts";
 
 /** A small journal, so that a trial needs little space: 4 segments of 16 MiB for each drive. */
 const JOURNAL_SEGMENTS = 4;
@@ -106,6 +112,16 @@ export class Trial {
   get keyFile(): string {
     return join(this.directory, "cluster.key");
   }
+  get token(): string {
+    return readFileSync(this.tokenFile, "utf8").trim();
+  }
+  /** The cluster's authority; each server has a copy in a folder of its own. */
+  get tlsDirectory(): string {
+    return join(this.directory, "tls");
+  }
+  get authorityFile(): string {
+    return tlsFiles(this.tlsDirectory).authority;
+  }
   get reportFile(): string {
     return join(this.directory, "trial.json");
   }
@@ -131,18 +147,29 @@ export class Trial {
     return found;
   }
   apiOf(server: TrialServer): string {
-    return `http://${server.address}:${portsOf(this.options.portBase).api}`;
+    return `https://${server.address}:${portsOf(this.options.portBase).api}`;
+  }
+  accessTo(server: TrialServer): ApiAccess {
+    return { api: this.apiOf(server), token: this.token, authority: readFileSync(this.authorityFile, "utf8") };
+  }
+  tlsOf(server: TrialServer): string {
+    return join(server.directory, "tls");
   }
   get storeConfig(): ServerConfig["store"] {
     if (this.options.store === "sqlite") return { kind: "embedded", socket: this.storeSocket };
     const { etcdClient } = portsOf(this.options.portBase);
-    return { kind: "etcd", endpoints: this.options.addresses.map((address) => `http://${address}:${etcdClient}`), member: null };
+    return { kind: "etcd", endpoints: this.options.addresses.map((address) => `https://${address}:${etcdClient}`), member: null };
   }
 
   /** Everything that must be on disk before a server starts. Steps already taken are left alone. */
   async form(platform: Platform, progress: (line: string) => void): Promise<void> {
     ensureClusterKey(this.keyFile, platform.random);
     ensureToken(this.tokenFile, platform.random);
+    const authority = await ensureAuthority(this.tlsDirectory, "trial", platform.clock);
+    for (const server of this.servers) {
+      saveAuthority(this.tlsOf(server), authority);
+      await ensureServerCertificate(this.tlsOf(server), authority, { name: server.name, addresses: [server.address] });
+    }
     if (this.options.store === "sqlite") this.#makeSocketDirectory();
     for (const drive of this.saved.drives) {
       if (drive.formatted) continue;
@@ -175,6 +202,7 @@ export class Trial {
       portalGroupTag: server.index + 1,
       clusterKeyFile: this.keyFile,
       tokenFile: this.tokenFile,
+      tlsDirectory: this.tlsOf(server),
       drives: this.saved.drives.slice(server.index * drives, (server.index + 1) * drives).map(({ directory }, index) => ({ directory, port: ports.drive(index) })),
       store: this.#storeOf(server),
       processes,
@@ -187,8 +215,8 @@ export class Trial {
     const shared = this.storeConfig;
     if (shared.kind === "embedded") return shared;
     const ports = portsOf(this.options.portBase);
-    const clientUrl = `http://${server.address}:${ports.etcdClient}`;
-    const peerUrl = (address: string): string => `http://${address}:${ports.etcdPeer}`;
+    const clientUrl = `https://${server.address}:${ports.etcdClient}`;
+    const peerUrl = (address: string): string => `https://${address}:${ports.etcdPeer}`;
     return {
       ...shared,
       endpoints: [clientUrl, ...shared.endpoints.filter((endpoint) => endpoint !== clientUrl)],

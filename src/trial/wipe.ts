@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { DRIVE_ENTRIES, TEMPORARY } from "../formation.ts";
+import { DRIVE_ENTRIES } from "../formation/drive.ts";
+import { TEMPORARY } from "../formation/durable.ts";
 import { SAVED_FILE, type Trial } from "./state.ts";
 
 /**
@@ -19,7 +20,7 @@ export function removeTrial(trial: Trial): void {
   if (dirname(trial.storeSocket) !== trial.directory) rmSync(dirname(trial.storeSocket), { recursive: true, force: true });
   // A full disk leaves the beginnings of files that were to be written.
   const written = [trial.keyFile, trial.tokenFile, trial.reportFile, join(trial.directory, SAVED_FILE)].map((file) => `${file}${TEMPORARY}`);
-  const made = [trial.storeDirectory, trial.storeSocket, trial.keyFile, trial.tokenFile, trial.reportFile, ...written];
+  const made = [trial.storeDirectory, trial.storeSocket, trial.keyFile, trial.tokenFile, trial.tlsDirectory, trial.reportFile, ...written];
   for (const path of made) if (!keep.has(relative(trial.directory, path))) rmSync(path, { recursive: true, force: true });
   // Last, so that a wipe that was cut short can be repeated.
   rmSync(join(trial.directory, SAVED_FILE), { force: true });

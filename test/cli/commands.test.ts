@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { registerCliCommands } from "../../src/cli/commands.ts";
+import { fingerprintOf } from "../../src/platform/certificates.ts";
 import { serveHttp, type HttpServer } from "../../src/platform/http.ts";
+import { authority, tls, trusting } from "../certificates.ts";
 import { ApiFixture, TOKEN } from "../management/api-fixture.ts";
 
 const IQN = "iqn.2024-01.org.example:host-1";
@@ -22,6 +24,7 @@ beforeEach(async () => {
   }
   apis = servers.map(urlOf);
   directory = await mkdtemp(join(tmpdir(), "virtustor-cli-"));
+  await writeFile(join(directory, "ca.crt"), authority.certificate);
   await writeTrial(apis);
 });
 afterEach(async () => {
@@ -31,13 +34,13 @@ afterEach(async () => {
 });
 
 function serve(fetch: (request: Request, remote: string) => Response | Promise<Response>): HttpServer {
-  return serveHttp({ address: "127.0.0.1", port: 0, fetch, onError: () => {} });
+  return serveHttp({ address: "127.0.0.1", port: 0, tls, fetch, onError: () => {} });
 }
 function urlOf(server: HttpServer): string {
-  return `http://127.0.0.1:${server.port}`;
+  return `https://127.0.0.1:${server.port}`;
 }
 function writeTrial(urls: readonly string[]): Promise<void> {
-  const trial = { dir: directory, api: urls[0], token: TOKEN, target: "t", servers: urls.map((api, n) => ({ name: `server-${n}`, address: "127.0.0.1", api, portal: "", pids: [] })) };
+  const trial = { dir: directory, api: urls[0], token: TOKEN, caFile: join(directory, "ca.crt"), target: "t", servers: urls.map((api, n) => ({ name: `server-${n}`, address: "127.0.0.1", api, portal: "", pids: [] })) };
   return writeFile(join(directory, "trial.json"), JSON.stringify(trial));
 }
 /** An address where nothing listens. */
@@ -116,7 +119,7 @@ describe("commands", () => {
     const { code, out } = await virtustor("cluster status");
     expect(code).toBe(0);
     expect(out).toStartWith("Degraded: 4 of 4 groups are being set up.");
-    expect(out).toContain("server-3  up     127.0.0.3:3260  http://127.0.0.3:3261");
+    expect(out).toContain("server-3  up     127.0.0.3:3260  https://127.0.0.3:3261");
   });
 
   test("a warning goes to standard error, and into the answer with --json", async () => {
@@ -155,17 +158,19 @@ describe("failures are one line and exit code 1", () => {
   });
 
   test("no cluster, no token, a wrong token, no trial, a broken trial", async () => {
-    const env = { VIRTUSTOR_API: apis.join(",") };
+    const env = { VIRTUSTOR_API: apis.join(","), VIRTUSTOR_FINGERPRINT: fingerprintOf(authority.certificate) };
     const ran = [
       await virtustor("cluster status", {}),
       await virtustor("cluster status", env),
       await virtustor("cluster status", { ...env, VIRTUSTOR_TOKEN: "wrong" }),
-      await virtustor("cluster status", { VIRTUSTOR_API: "http://:x", VIRTUSTOR_TOKEN: TOKEN }),
+      await virtustor("cluster status", { ...env, VIRTUSTOR_API: "https://:x", VIRTUSTOR_TOKEN: TOKEN }),
       await virtustor(`cluster status --dir ${directory}/none`, {}),
+      await virtustor("cluster status", { VIRTUSTOR_API: apis[0] ?? "", VIRTUSTOR_TOKEN: TOKEN }),
+      await virtustor("cluster status", { VIRTUSTOR_API: apis[0] ?? "", VIRTUSTOR_TOKEN: TOKEN, VIRTUSTOR_FINGERPRINT: "0000-".repeat(8) }),
     ];
     await writeFile(join(directory, "trial.json"), '{"token":5}');
     ran.push(await virtustor("cluster status"));
-    const reasons = ["which cluster?", "VIRTUSTOR_TOKEN is not", "does not accept the token", "not understood", "there is no trial in", "not the description of a trial"];
+    const reasons = ["which cluster?", "VIRTUSTOR_TOKEN is not", "does not accept the token", "not understood", "there is no trial in", "which cluster to trust", `has the fingerprint ${fingerprintOf(authority.certificate)}, not 0000`, "not the description of a trial"];
     ran.forEach(({ code, out, err }, n) => {
       expect({ code, out }).toEqual({ code: 1, out: "" });
       expect(err).toMatch(/^virtustor: [^\n]+\n$/);
@@ -175,11 +180,11 @@ describe("failures are one line and exit code 1", () => {
 });
 
 describe("several servers", () => {
-  const token = { VIRTUSTOR_TOKEN: TOKEN };
+  const token = { VIRTUSTOR_TOKEN: TOKEN, VIRTUSTOR_FINGERPRINT: fingerprintOf(authority.certificate) };
 
   test("the addresses of VIRTUSTOR_API are tried in turn", async () => {
     const dead = await deadApi();
-    for (const list of [`${dead},${apis[0]}`, `${dead.slice("http://".length)} ${apis[1]}/`, `${apis[0]}, ${dead}`]) {
+    for (const list of [`${dead},${apis[0]}`, `${dead.slice("https://".length)} ${apis[1]}/`, `${apis[0]}, ${dead}`]) {
       expect(await virtustor("volume list", { ...token, VIRTUSTOR_API: list })).toMatchObject({ code: 0, out: "no volumes\n" });
     }
   });
@@ -207,7 +212,7 @@ describe("several servers", () => {
   test("after a try without a clear outcome, a refusal elsewhere says so", async () => {
     const unclear = serve(async (request) => {
       if (request.method === "GET") return new Response("{}");
-      await fetch(`${apis[0]}/api/v1/volumes`, { method: "POST", headers: { authorization: `Bearer ${TOKEN}` }, body: await request.text() });
+      await fetch(`${apis[0]}/api/v1/volumes`, { ...trusting, method: "POST", headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" }, body: await request.text() });
       return Response.json({ detail: "Not known.", code: "outcome-unknown" }, { status: 503 });
     });
     servers.push(unclear);
@@ -228,7 +233,7 @@ describe("several servers", () => {
 test("a port that closes the connection is named without advice to programmers", async () => {
   const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: (socket) => void socket.terminate() } });
   try {
-    const { code, err } = await virtustor("volume list", { VIRTUSTOR_TOKEN: TOKEN, VIRTUSTOR_API: `127.0.0.1:${listener.port}` });
+    const { code, err } = await virtustor("volume list", { VIRTUSTOR_TOKEN: TOKEN, VIRTUSTOR_API: `127.0.0.1:${listener.port}`, VIRTUSTOR_CA: join(directory, "ca.crt") });
     expect(code).toBe(1);
     expect(err).toContain("closed without an answer; is this the API's port?");
     expect(err).not.toContain("verbose");

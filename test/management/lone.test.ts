@@ -6,7 +6,7 @@ import { createApp, type ApiApp } from "../../src/management/app.ts";
 import type { ClusterView } from "../../src/management/view.ts";
 import type { Platform } from "../../src/platform/platform.ts";
 import { giveWord, readWord, withdrawWord, withdrawWordAtStart, type LoneWord } from "../../src/role/lone.ts";
-import { ApiFixture, fakePlatform, TOKEN, type Api } from "./api-fixture.ts";
+import { CREDENTIALS, ApiFixture, fakePlatform, TOKEN, type Api } from "./api-fixture.ts";
 
 let fixture: ApiFixture;
 let api: Api;
@@ -28,7 +28,7 @@ function app(storeAnswers: boolean): ApiApp {
   };
   const platform = { clock: fakePlatform().clock, crypto: fakePlatform().crypto, log: fakePlatform().log, network } as unknown as Platform;
   const view = { map: api.view.map, storeAnswers } as unknown as ClusterView;
-  return createApp({ platform, store: fixture.store.client("server-1"), view, token: TOKEN, lone: { server: "server-1", askPort: () => Promise.resolve("refused"), give: async (word) => void given.push({ ...word, servers: [...word.servers] }) } });
+  return createApp({ platform, store: fixture.store.client("server-1"), view, ...CREDENTIALS, lone: { server: "server-1", askPort: () => Promise.resolve("refused"), give: async (word) => void given.push({ ...word, servers: [...word.servers] }) } });
 }
 async function post(to: ApiApp, path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> {
   const response = await to.request(`/api/v1${path}`, { method: "POST", headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" }, body: JSON.stringify(body) }, { remote: "127.0.0.9" });
@@ -56,13 +56,19 @@ test("a setting that is not named stays as it is", async () => {
   expect(await post(app(true), "/settings", { strictReads: true })).toMatchObject({ status: 200, body: { loneSurvivor: "confirm", strictReads: true } });
   expect(await post(app(true), "/settings", { loneSurvivor: "auto" })).toMatchObject({ status: 200, body: { loneSurvivor: "auto", strictReads: true } });
   expect(await post(app(true), "/settings", { strictReads: "on" })).toMatchObject({ status: 400 });
-  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto", strictReads: true });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toMatchObject({ loneSurvivor: "auto", strictReads: true });
+});
+
+test("the times after which copies are made anew are kept between ten seconds and a week", async () => {
+  expect(await post(app(true), "/settings", { recreateServerAfterMs: 20_000 })).toMatchObject({ status: 200, body: { recreateDriveAfterMs: 60_000, recreateServerAfterMs: 20_000 } });
+  for (const body of [{ recreateServerAfterMs: 9_999 }, { recreateDriveAfterMs: 8 * 24 * 3_600_000 }]) expect(await post(app(true), "/settings", body)).toMatchObject({ status: 400 });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toMatchObject({ recreateDriveAfterMs: 60_000, recreateServerAfterMs: 20_000 });
 });
 
 test("the setting of the lone survivor is kept in the store", async () => {
   expect(await post(app(true), "/settings", { loneSurvivor: "auto" })).toMatchObject({ status: 200, body: { loneSurvivor: "auto" } });
   expect(await post(app(true), "/settings", { loneSurvivor: "always" })).toMatchObject({ status: 400 });
-  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toEqual({ loneSurvivor: "auto", strictReads: false });
+  expect(JSON.parse(fixture.store.find("settings")?.value ?? "null")).toMatchObject({ loneSurvivor: "auto", strictReads: false });
 });
 
 test("R24: a word lasts until it is withdrawn, or its server's supervisor starts; what is no word is none", async () => {

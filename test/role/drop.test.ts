@@ -80,7 +80,7 @@ async function stage(): Promise<Stage> {
     ...[...Array(GROUPS).keys()].map((index) => put(keys.group(groupId(1, index)), { incarnation: 1, epoch: 1, primary: DRIVE, primaryInstance: 1, members: [DRIVE], learners: [], nonce: 1 })),
   ] });
   const role = await startGateway({ platform, store: own, config: {
-    clusterId: ID, name: "one", directory, address: "127.0.0.1", portalPort: port, apiPort: 8443, portalGroupTag: 1, clusterKeyFile: join(directory, "key"), tokenFile: join(directory, "token"),
+    clusterId: ID, name: "one", directory, address: "127.0.0.1", portalPort: port, apiPort: 8443, portalGroupTag: 1, clusterKeyFile: join(directory, "key"), tokenFile: join(directory, "token"), tlsDirectory: join(directory, "tls"),
     drives: [], store: { kind: "embedded", socket: join(directory, "store") }, processes: "separate", logLevel: "error",
   } }, (_self, remote) => remote);
   ends.push(() => role.stop());

@@ -30,7 +30,7 @@ async function server(keyBytes = 32): Promise<{ context: RoleContext; store: Mem
   free.close();
   const platform = fakePlatform(realClock(), { network, random: realRandom(), files: realFiles() });
   const config: ServerConfig = {
-    clusterId: ID, name: "one", directory, address: "127.0.0.1", portalPort: port, apiPort: 8443, portalGroupTag: 1, clusterKeyFile: join(directory, "key"), tokenFile: join(directory, "token"),
+    clusterId: ID, name: "one", directory, address: "127.0.0.1", portalPort: port, apiPort: 8443, portalGroupTag: 1, clusterKeyFile: join(directory, "key"), tokenFile: join(directory, "token"), tlsDirectory: join(directory, "tls"),
     drives: [], store: { kind: "embedded", socket: join(directory, "store") }, processes: "separate", logLevel: "error",
   };
   const store = new MemoryStore({ clock: realClock() });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect } from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realPlatform, type RealPlatform } from "../../src/platform/real.ts";
@@ -9,6 +9,7 @@ import type { Platform } from "../../src/platform/platform.ts";
 import type { ServerConfig } from "../../src/role/config.ts";
 import { runManagement } from "../../src/role/management.ts";
 import type { RunningRole } from "../../src/role/role.ts";
+import { authority, tls, trusting, writeTls } from "../certificates.ts";
 import { ApiFixture, TOKEN } from "../management/api-fixture.ts";
 
 let platform: RealPlatform;
@@ -31,7 +32,7 @@ afterEach(async () => {
 });
 
 async function freePort(): Promise<number> {
-  const server = serveHttp({ address: "127.0.0.1", port: 0, fetch: () => new Response(), onError: () => {} });
+  const server = serveHttp({ address: "127.0.0.1", port: 0, tls, fetch: () => new Response(), onError: () => {} });
   await server.stop();
   return server.port;
 }
@@ -47,6 +48,7 @@ function config(): ServerConfig {
     portalGroupTag: 1,
     clusterKeyFile: join(directory, "key"),
     tokenFile: join(directory, "token"),
+    tlsDirectory: writeTls(join(directory, "tls")),
     drives: [],
     store: { kind: "embedded", socket: join(directory, "store") },
     processes: "separate",
@@ -64,14 +66,14 @@ function mortal(): Platform {
 }
 
 function ask(path: string, init: RequestInit = {}): Promise<Response> {
-  return fetch(`http://127.0.0.1:${port}/api/v1${path}`, { ...init, headers: { authorization: `Bearer ${TOKEN}` } });
+  return fetch(`https://127.0.0.1:${port}/api/v1${path}`, { ...trusting, ...init, headers: { authorization: `Bearer ${TOKEN}` } });
 }
 
 /** Sends bytes and gives what came back until the other side closed. */
 function exchange(bytes: Uint8Array | string): Promise<string> {
   return new Promise((resolve) => {
     let answer = "";
-    const socket = connect(port, "127.0.0.1", () => socket.end(bytes));
+    const socket = connect({ port, host: "127.0.0.1", ca: authority.certificate }, () => socket.end(bytes));
     socket.on("data", (data) => (answer += data.toString("latin1")));
     socket.on("error", () => {});
     socket.on("close", () => resolve(answer));
@@ -114,8 +116,8 @@ test("a body over the limit is refused, with and without a length", async () => 
 });
 
 test("a taken port, a missing token and a short token end the process with a reason", async () => {
-  const other = serveHttp({ address: "127.0.0.1", port, fetch: () => new Response(), onError: () => {} });
-  await expect(start(mortal())).rejects.toThrow(`port-taken: cannot serve HTTP on 127.0.0.1 port ${port}`);
+  const other = serveHttp({ address: "127.0.0.1", port, tls, fetch: () => new Response(), onError: () => {} });
+  await expect(start(mortal())).rejects.toThrow(`port-taken: cannot serve HTTPS on 127.0.0.1 port ${port}`);
   await other.stop();
   await writeFile(join(directory, "token"), "short\n");
   await expect(start(mortal())).rejects.toThrow("configuration: the API's token in");
@@ -128,12 +130,13 @@ test("an error that nobody caught is a bare 500", async () => {
   const server = serveHttp({
     address: "127.0.0.1",
     port: 0,
+    tls,
     fetch: () => {
       throw new Error("a secret of the source");
     },
     onError: (error) => errors.push(error.message),
   });
-  const response = await fetch(`http://127.0.0.1:${server.port}/`);
+  const response = await fetch(`https://127.0.0.1:${server.port}/`, trusting);
   expect([response.status, await response.text()]).toEqual([500, ""]);
   expect(errors).toEqual(["a secret of the source"]);
   await server.stop();

@@ -127,7 +127,7 @@ export class TrialUnderTest {
   async peek(server: string): Promise<StatusAnswer | null> {
     const api = this.servers.find(({ name }) => name === server)?.api;
     try {
-      const answer = await fetch(`${api}/api/v1/status`, { headers: { authorization: `Bearer ${this.report.token}` }, signal: AbortSignal.timeout(PEEK_WITHIN_MS) });
+      const answer = await fetch(`${api}/api/v1/status`, { tls: { ca: readFileSync(this.report.caFile, "utf8") }, headers: { authorization: `Bearer ${this.report.token}` }, signal: AbortSignal.timeout(PEEK_WITHIN_MS) });
       return answer.ok ? ((await answer.json()) as StatusAnswer) : null;
     } catch {
       return null;

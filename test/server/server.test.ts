@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { DriveId, Instance } from "../../src/base/ids.ts";
 import { keys } from "../../src/cluster/schema.ts";
 import { failedDrives } from "../../src/role/announce.ts";
+import { readConfig } from "../../src/role/context.ts";
 import { startServer, type RunningServer } from "../../src/server.ts";
 import { FatalError, testWorld, type FakeChild, type TestWorld } from "./world.ts";
 
@@ -25,9 +26,9 @@ async function soon<T>(answer: Promise<T>): Promise<T> {
   return await answer;
 }
 
-async function started(config = world.config): Promise<RunningServer> {
+async function started(config = world.config, configFile = "/etc/server.json"): Promise<RunningServer> {
   const { platform, processes, memory, clock } = world;
-  const run = startServer({ platform, processes, store: memory.client(), config, configFile: "/etc/server.json" });
+  const run = startServer({ platform, processes, store: memory.client(), config, configFile });
   run.started.catch(() => undefined);
   await clock.advance(1_000);
   return run.server;
@@ -267,4 +268,31 @@ test("a word that was given while the server was down counts when it is up, also
   await world.clock.advance(5_000);
   expect(world.processes.of("storage-1")).toHaveLength(before + 1);
   expect(failedDrives(world.directory)).toEqual([]);
+});
+
+test("a drive that is added is in the configuration's file before its process starts, once, and starts with the next supervisor", async () => {
+  await form();
+  const configFile = join(world.directory, "server.json");
+  const server = await started(world.config, configFile);
+  const added = { directory: join(world.directory, "drive-2"), port: 3272 };
+  server.addDrive(added);
+  expect(newest("storage-2").options.argv.slice(-2)).toEqual(["--drive", "2"]);
+  expect(readConfig(configFile).drives).toEqual([...world.config.drives.slice(0, 2), added]);
+  server.addDrive(added);
+  expect(readConfig(configFile).drives).toHaveLength(3);
+  expect(world.processes.of("storage-2")).toHaveLength(1);
+});
+
+test("a drive that is added before the roles start is started with them; shared processes start again for it", async () => {
+  const configFile = join(world.directory, "server.json");
+  const server = await started({ ...world.config, processes: "shared" }, configFile);
+  server.addDrive({ directory: join(world.directory, "drive-2"), port: 3272 });
+  expect(world.processes.started).toEqual([]);
+  await form();
+  await world.clock.advance(1_000);
+  expect(world.processes.of("shared")).toHaveLength(1);
+  server.addDrive({ directory: join(world.directory, "drive-3"), port: 3273 });
+  await world.clock.advance(1_000);
+  expect(world.processes.of("shared")).toHaveLength(2);
+  expect(readConfig(configFile).drives).toHaveLength(4);
 });

@@ -124,7 +124,7 @@ export function testWorld(): TestWorld {
     apiPort: 3261,
     portalGroupTag: 1,
     clusterKeyFile: join(directory, "key"),
-    tokenFile: join(directory, "token"),
+    tokenFile: join(directory, "token"), tlsDirectory: join(directory, "tls"),
     drives: [0, 1].map((index) => ({ directory: join(directory, `drive-${index}`), port: 3270 + index })),
     store: { kind: "embedded", socket: join(directory, "store.sock") },
     processes: "separate",

@@ -1,16 +1,12 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { SHAPES, shapeName } from "./shapes.ts";
 
 const TOP = join(import.meta.dir, "../..");
 export const LEDGER = join(import.meta.dir, "ledger.jsonl");
 
-/** What the simulation runs of the product: a batch speaks for exactly this code. */
-const PROTOCOL = [
-  "src/base", "src/cluster", "src/monitor", "src/storage", "src/volume", "src/wire",
-  "src/platform/checksum.ts", "src/platform/platform.ts", "src/platform/store.ts",
-  "src/platform/store/memory.ts", "src/platform/store/kept-lease.ts", "src/platform/store/limits.ts",
-];
+/** What tells stories. */
+const ENTRY = "test/simulator/simulate.ts";
 
 /** One line of the ledger: seeds of one shape that were told without a failure, or up to one. */
 export interface Batch {
@@ -36,9 +32,10 @@ export type Code = Pick<Batch, "commit" | "code" | "simulator" | "dirty">;
 /** What is checked out. Without git everything counts as changed. */
 export function currentCode(): Code {
   const commit = git("rev-parse", "--short=12", "HEAD");
-  const code = hashOf(git("ls-tree", "-r", "HEAD", "--", ...PROTOCOL));
+  const simulated = simulatedSources();
+  const code = hashOf(git("ls-tree", "-r", "HEAD", "--", ...simulated));
   const simulator = hashOf(git("ls-tree", "-r", "HEAD", "--", "test/simulator").split("\n").filter((line) => line.endsWith(".ts")).join("\n"));
-  const changed = git("status", "--porcelain", "--", ...PROTOCOL, "test/simulator").split("\n").filter((line) => line !== "" && !/ledger\.jsonl$/.test(line));
+  const changed = git("status", "--porcelain", "--", ...simulated, "test/simulator").split("\n").filter((line) => line !== "" && !/ledger\.jsonl$/.test(line));
   return { commit: commit || "none", code, simulator, dirty: commit === "" || changed.length > 0 };
 }
 
@@ -103,6 +100,21 @@ export function showSummary({ commit, code, dirty, shapes, total, faults }: Summ
 
 export function showFaults(faults: Readonly<Record<string, number>>): string {
   return Object.entries(faults).sort(([, a], [, b]) => b - a).map(([kind, count]) => `${kind} ${count}`).join(", ");
+}
+
+/** What of the product the simulation runs: every file that it imports, directly or not, but for types. A batch speaks for exactly this code. */
+export function simulatedSources(): string[] {
+  const transpiler = new Bun.Transpiler({ loader: "ts" });
+  const seen = new Set<string>();
+  const walk = (path: string): void => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    for (const { path: specifier } of transpiler.scanImports(readFileSync(join(TOP, path), "utf8"))) {
+      if (specifier.startsWith(".")) walk(join(dirname(path), specifier));
+    }
+  };
+  walk(ENTRY);
+  return [...seen].filter((path) => path.startsWith("src/")).sort();
 }
 
 function git(...parts: string[]): string {

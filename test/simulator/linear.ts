@@ -105,8 +105,8 @@ interface State {
   readonly done: ReadonlySet<number>;
 }
 
-/** More states than any history of a correct register had; beyond it the checker says that it gives up rather than take for ever. */
-const STATES_MAX = 2000;
+/** More states than any history of a correct register had (2,000 were passed once); beyond it the checker says that it gives up rather than take for ever. */
+const STATES_MAX = 20000;
 
 /** Finite, so that two of them can be compared. */
 function latest({ operation }: Pending): number {

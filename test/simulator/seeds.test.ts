@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { nextSeed, summarize, type Batch } from "./ledger.ts";
+import { nextSeed, simulatedSources, summarize, type Batch } from "./ledger.ts";
 import { runSeed } from "./run.ts";
 import type { Shape } from "./shapes.ts";
 
@@ -44,6 +44,12 @@ describe("a random story of faults", () => {
 });
 
 describe("the ledger of stories", () => {
+  test("speaks for what the simulation runs and for nothing else", () => {
+    const sources = simulatedSources();
+    for (const path of ["src/storage/group/group.ts", "src/volume/gateway.ts", "src/wire/codec.ts", "src/monitor/plan.ts", "src/cluster/schema.ts", "src/role/away.ts"]) expect(sources).toContain(path);
+    expect(sources.filter((path) => /^src\/(management|iscsi|cli|trial|web)\//.test(path))).toEqual([]);
+  });
+
   const code = { commit: "c1", code: "aa", simulator: "s", dirty: false };
   const batch = (more: Partial<Batch>): Batch => ({ ...code, shape: "3x2", firstSeed: 1, lastSeed: 20, seeds: 20, failed: 0, operations: 100, faults: { kill: 3 }, simulatedSeconds: 1600, date: "", ...more });
 

@@ -20,10 +20,11 @@ const MAY_IMPORT: Readonly<Record<string, Allowed>> = {
   iscsi: { all: ["base", "platform", "scsi"] },
   monitor: { all: ["base", "platform", "cluster"] },
   management: { all: ["base", "platform", "cluster"] },
-  web: { all: ["base"], types: ["management/api.ts"] },
-  cli: { all: ["base"], types: ["management/api.ts"] },
-  console: { all: ["base", "platform", "cluster"], types: ["management/api.ts"] },
-  installer: { all: ["base", "platform", "cluster"], types: ["management/api.ts"] },
+  web: { all: ["base"], types: ["management/api.ts", "management/api"] },
+  cli: { all: ["base"], types: ["management/api.ts", "management/api"] },
+  network: { all: ["base", "platform"] },
+  console: { all: ["base", "platform", "cluster", "network"], types: ["management/api.ts", "management/api"] },
+  installer: { all: ["base", "platform", "cluster", "console/widgets", "network"], types: ["management/api.ts", "management/api"] },
   role: EVERYTHING,
   formation: EVERYTHING,
   server: EVERYTHING,
@@ -35,9 +36,9 @@ const MAY_IMPORT: Readonly<Record<string, Allowed>> = {
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   hono: ["management"],
   "drizzle-orm": ["management/database"],
-  valibot: ["cluster", "management", "monitor", "platform/store", "role", "server", "trial", "formation.ts", "cli", "console", "installer"],
+  valibot: ["cluster", "management", "monitor", "platform/store", "role", "server", "trial", "formation", "cli", "console", "installer", "network"],
   pino: ["platform/log.ts"],
-  commander: ["main.ts", "trial.ts", "cli"],
+  commander: ["main.ts", "trial.ts", "cli", "network/commands.ts", "console/commands.ts"],
   react: ["web", "console", "installer"],
   "react-dom": ["web"],
   "@mantine/core": ["web"],
@@ -58,7 +59,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders with the door to the outside in their own hands. */
 const OUTSIDE = [
-  "platform", "management/database", "web", "console", "installer", "image", "test", "bench", "cli", "main.ts", "server.ts", "server", "trial.ts", "trial", "formation.ts", "role",
+  "platform", "management/database", "web", "console", "installer", "network", "image", "test", "bench", "cli", "main.ts", "server.ts", "server", "trial.ts", "trial", "formation", "role",
 ];
 const DOORS: readonly (readonly [RegExp, string])[] = [
   [/(?<![.\w])Date\b/, "Date"],

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realPlatform } from "../../src/platform/real.ts";
-import { writeDurably } from "../../src/formation.ts";
+import { writeDurably } from "../../src/formation/durable.ts";
 import { readConfig } from "../../src/role/context.ts";
 import { readSuperblock } from "../../src/storage/drive/superblock.ts";
 import { withDefaults, type TrialOptions } from "../../src/trial/options.ts";
@@ -72,8 +72,8 @@ test("with etcd each server has a member of its own, asks it first, and knows th
   const [, second] = trial.servers.map(({ configFile }) => readConfig(configFile).store);
   expect(second).toMatchObject({
     kind: "etcd",
-    endpoints: ["http://127.0.0.2:5002", "http://127.0.0.1:5002"],
-    member: { name: "server2", clientUrl: "http://127.0.0.2:5002", peerUrl: "http://127.0.0.2:5003", initialCluster: "server1=http://127.0.0.1:5003,server2=http://127.0.0.2:5003" },
+    endpoints: ["https://127.0.0.2:5002", "https://127.0.0.1:5002"],
+    member: { name: "server2", clientUrl: "https://127.0.0.2:5002", peerUrl: "https://127.0.0.2:5003", initialCluster: "server1=https://127.0.0.1:5003,server2=https://127.0.0.2:5003" },
   });
 });
 

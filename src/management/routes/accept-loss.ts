@@ -3,44 +3,45 @@ import { openRound } from "../../cluster/adoption.ts";
 import { awaitFence } from "../../cluster/fence.ts";
 import { ClusterMap } from "../../cluster/map.ts";
 import { AUDIT_MAX, auditRecord, groupName, keys, parseValue, type AuditRecord, type DriveRecord } from "../../cluster/schema.ts";
-import type { AcceptLossAnswer, AuditAnswer } from "../api.ts";
-import type { ApiApp, ApiContext } from "../app.ts";
-import { audit } from "../audit.ts";
-import { acceptLossBody, readBody } from "../bodies.ts";
+import type { AcceptLossAnswer } from "../api.ts";
+import type { ApiContext } from "../app.ts";
+import { acceptLossBody } from "../bodies.ts";
 import { fenceId } from "../portals.ts";
 import { Problem } from "../problem.ts";
+import { route, type Route } from "../route.ts";
 
 /**
  * R23: an administrator gives up what only lost drives hold. Without `confirm` it only tells. Everything is decided by one fresh read of the
  * store, and refused when what it was decided by has changed.
  */
-export function addAcceptLossRoutes(app: ApiApp, context: ApiContext): void {
-  const { store } = context;
-
-  app.post("/api/v1/accept-loss", async (request) => {
-    const body = await readBody(request.req.raw, acceptLossBody);
-    const map = await readMap(context);
-    const drives = namedDrives(map, body);
-    const unproved = await unprovedServers(context, map, drives);
-    const atMs = Math.floor(context.platform.clock.wallMs());
-    const named = new Set(drives.map(({ id }) => id));
-    const plan = lossPlan(map, named, atMs);
-    const told = answerOf(map, plan, drives, unproved);
-    if (body.confirm === undefined) return request.json<AcceptLossAnswer>(told);
-    if (body.confirm !== map.cluster?.name) throw new Problem("not-possible", `The confirmation must be the cluster's name, which is not ${body.confirm.slice(0, 64)}. Nothing was changed.`);
-    const unsure = unproved.filter((server) => !body.confirmDown.includes(server));
-    if (unsure.length > 0) throw new Problem("not-possible", `Nothing proves that ${unsure.join(" and ")} is down: no answer is no proof. If it still serves, its hosts and others would see different data. Power it off, then confirm that too by its name. Nothing was changed.`);
-    if (plan.groups.length === 0) throw new Problem("not-possible", `There is nothing to give up: no group that does not serve has lost its last whole copy with these drives.${plan.left.length > 0 ? ` ${plan.left.length} groups wait for others; list them without confirming.` : ""}`);
-    const portalsSilent = await carryOut(context, map, plan, named, request.env.remote, atMs);
-    audit(context, request.env.remote, "loss accepted", { drives: [...named], groups: plan.groups.length, volumes: plan.volumes.map(({ name }) => name) });
-    return request.json<AcceptLossAnswer>({ ...told, done: true, portalsSilent });
-  });
-
-  app.get("/api/v1/audit", async (request) => {
-    const records = await readAudit(store);
-    return request.json<AuditAnswer>({ records: records.toReversed() });
-  });
-}
+export const acceptLossRoutes: readonly Route[] = [
+  route({
+    method: "POST",
+    path: "/accept-loss",
+    access: "administrator",
+    summary: "Gives up what only lost drives hold; without confirm it only tells what that is",
+    body: acceptLossBody,
+    answer: "AcceptLossAnswer",
+    async handle({ context, body, caller, audit }): Promise<AcceptLossAnswer> {
+      audit(body.confirm === undefined ? null : "loss accepted", { drives: body.drives, servers: body.servers });
+      const map = await readMap(context);
+      const drives = namedDrives(map, body);
+      const unproved = await unprovedServers(context, map, drives);
+      const atMs = Math.floor(context.platform.clock.wallMs());
+      const named = new Set(drives.map(({ id }) => id));
+      const plan = lossPlan(map, named, atMs);
+      const told = answerOf(map, plan, drives, unproved);
+      if (body.confirm === undefined) return told;
+      if (body.confirm !== map.cluster?.name) throw new Problem("not-possible", `The confirmation must be the cluster's name, which is not ${body.confirm.slice(0, 64)}. Nothing was changed.`);
+      const unsure = unproved.filter((server) => !body.confirmDown.includes(server));
+      if (unsure.length > 0) throw new Problem("not-possible", `Nothing proves that ${unsure.join(" and ")} is down: no answer is no proof. If it still serves, its hosts and others would see different data. Power it off, then confirm that too by its name. Nothing was changed.`);
+      if (plan.groups.length === 0) throw new Problem("not-possible", `There is nothing to give up: no group that does not serve has lost its last whole copy with these drives.${plan.left.length > 0 ? ` ${plan.left.length} groups wait for others; list them without confirming.` : ""}`);
+      const portalsSilent = await carryOut(context, map, plan, named, caller.from, atMs);
+      audit("loss accepted", { drives: [...named], groups: plan.groups.length, volumes: plan.volumes.map(({ name }) => name) });
+      return { ...told, done: true, portalsSilent };
+    },
+  }),
+];
 
 async function readMap({ store }: ApiContext): Promise<ClusterMap> {
   const map = new ClusterMap();
@@ -106,7 +107,7 @@ async function carryOut(context: ApiContext, map: ClusterMap, plan: LossPlan, na
   return silent;
 }
 
-async function readAudit(store: ApiContext["store"]): Promise<AuditRecord[]> {
+export async function readAudit(store: ApiContext["store"]): Promise<AuditRecord[]> {
   const { entries } = await store.range("audit/");
   return entries.map(({ key, value }) => parseValue(auditRecord, key, value)).sort((a, b) => a.number - b.number);
 }

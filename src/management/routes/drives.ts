@@ -4,29 +4,41 @@ import type { DriveId, ServerName } from "../../base/ids.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import { failedDrives, keys, type FailedDrives } from "../../cluster/schema.ts";
 import type { DriveDetailAnswer, DriveReleaseAnswer, DrivesAnswer } from "../api.ts";
-import type { ApiApp, ApiContext } from "../app.ts";
-import { audit } from "../audit.ts";
+import type { ApiContext } from "../app.ts";
 import { commit, type Change } from "../commit.ts";
 import { Problem } from "../problem.ts";
 import { readRecord } from "../records.ts";
+import { route, type Route } from "../route.ts";
 
 interface Released {
   readonly server: ServerName;
   readonly serverIsUp: boolean;
 }
 
-export function addDriveRoutes(app: ApiApp, context: ApiContext): void {
-  const { store, view } = context;
-
-  app.get("/api/v1/drives", (request) => request.json<DrivesAnswer>({ drives: driveDetails(view.map), source: view.storeAnswers ? "store" : "last-known" }));
-
-  app.post("/api/v1/drives/:id/release", async (request) => {
-    const id = request.req.param("id");
-    const { server, serverIsUp } = await commit(store, () => prepareRelease(context, id));
-    audit(context, request.env.remote, "failed drive released", { drive: id, server });
-    return request.json<DriveReleaseAnswer>({ id, server, serverIsUp }, 202);
-  });
-}
+export const driveRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/drives",
+    access: "viewer",
+    summary: "All drives",
+    answer: "DrivesAnswer",
+    handle: ({ context: { view } }): DrivesAnswer => ({ drives: driveDetails(view.map), source: view.storeAnswers ? "store" : "last-known" }),
+  }),
+  route({
+    method: "POST",
+    path: "/drives/:id/release",
+    access: "administrator",
+    summary: "Starts a drive again that failed",
+    answer: "DriveReleaseAnswer",
+    status: 202,
+    async handle({ context, params: { id = "" }, audit }): Promise<DriveReleaseAnswer> {
+      audit("failed drive released", { drive: id });
+      const { server, serverIsUp } = await commit(context.store, () => prepareRelease(context, id));
+      audit("failed drive released", { drive: id, server });
+      return { id, server, serverIsUp };
+    },
+  }),
+];
 
 /** The administrator's word is about the failure that is in the list now, and about no later one. */
 async function prepareRelease({ store, view, platform }: ApiContext, id: string): Promise<Change<Released>> {
@@ -61,11 +73,12 @@ function driveDetails(map: ClusterMap): DriveDetailAnswer[] {
       why: map.recovery.get(id)?.evidence ?? null,
       parked: told?.parked ?? null,
       alerts: sentences.filter((sentence) => sentence.includes(id)),
+      drain: null,
     };
   });
   // One that failed before it was ever registered.
   for (const [server, list] of map.failedDrives)
     for (const { id, instance, atMs, why, directory } of list)
-      if (!map.drives.has(id as DriveId)) details.push({ id: id || directory, server, state: "failed", capacityBytes: 0, usedBytes: null, instance, failed: { atMs, why }, why: null, parked: null, alerts: [] });
+      if (!map.drives.has(id as DriveId)) details.push({ id: id || directory, server, state: "failed", capacityBytes: 0, usedBytes: null, instance, failed: { atMs, why }, why: null, parked: null, alerts: [], drain: null });
   return details.sort((a, b) => (a.server + a.id < b.server + b.id ? -1 : 1));
 }

@@ -2,39 +2,56 @@ import type * as v from "valibot";
 import type { ClusterMap } from "../../cluster/map.ts";
 import { keys, type HostRecord } from "../../cluster/schema.ts";
 import type { HostAnswer, HostsAnswer } from "../api.ts";
-import type { ApiApp, ApiContext } from "../app.ts";
-import { audit } from "../audit.ts";
-import { hostCreateBody, readBody } from "../bodies.ts";
+import type { ApiContext } from "../app.ts";
+import { hostCreateBody } from "../bodies.ts";
 import { commit, type Change } from "../commit.ts";
 import { Problem } from "../problem.ts";
 import { findHost, readMappings, readWanted } from "../records.ts";
+import { route, type Route } from "../route.ts";
 
 /** As for volumes: kept in memory by every server and listed whole. */
 const HOSTS_MAX = 1_000;
 
-export function addHostRoutes(app: ApiApp, context: ApiContext): void {
-  const { store, view } = context;
-
-  app.get("/api/v1/hosts", async (request) => {
-    const { map, source } = await readWanted(store, view.map);
-    const hosts = [...map.hosts.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    return request.json<HostsAnswer>({ hosts: hosts.map((host) => hostAnswer(map, host)), source });
-  });
-
-  app.post("/api/v1/hosts", async (request) => {
-    const body = await readBody(request.req.raw, hostCreateBody);
-    if (view.map.hosts.size >= HOSTS_MAX) throw new Problem("limit-reached", `The cluster has ${HOSTS_MAX} hosts, the most it can have. Delete one first.`);
-    const created = await commit(store, () => prepareCreate(context, body));
-    audit(context, request.env.remote, "host created", { host: created.name, iqns: created.iqns, chapUser: created.chap?.user ?? null });
-    return request.json<HostAnswer>(hostAnswer(view.map, created), 201);
-  });
-
-  app.delete("/api/v1/hosts/:name", async (request) => {
-    const deleted = await commit(store, () => prepareDelete(context, request.req.param("name")));
-    audit(context, request.env.remote, "host deleted", { host: deleted.name });
-    return request.json<HostAnswer>(hostAnswer(view.map, deleted));
-  });
-}
+export const hostRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/hosts",
+    access: "viewer",
+    summary: "All hosts",
+    answer: "HostsAnswer",
+    async handle({ context: { store, view } }): Promise<HostsAnswer> {
+      const { map, source } = await readWanted(store, view.map);
+      const hosts = [...map.hosts.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+      return { hosts: hosts.map((host) => hostAnswer(map, host)), source };
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/hosts",
+    access: "administrator",
+    summary: "Lets an initiator in",
+    body: hostCreateBody,
+    answer: "HostAnswer",
+    status: 201,
+    async handle({ context, body, audit }): Promise<HostAnswer> {
+      audit("host created", { host: body.name, iqns: body.iqns, chapUser: body.chap?.user ?? null });
+      const { store, view } = context;
+      if (view.map.hosts.size >= HOSTS_MAX) throw new Problem("limit-reached", `The cluster has ${HOSTS_MAX} hosts, the most it can have. Delete one first.`);
+      return hostAnswer(view.map, await commit(store, () => prepareCreate(context, body)));
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/hosts/:name",
+    access: "administrator",
+    summary: "Deletes a host that has no volume mapped",
+    answer: "HostAnswer",
+    async handle({ context, params: { name = "" }, audit }): Promise<HostAnswer> {
+      audit("host deleted", { host: name });
+      return hostAnswer(context.view.map, await commit(context.store, () => prepareDelete(context, name)));
+    },
+  }),
+];
 
 async function prepareCreate({ store }: ApiContext, body: v.InferOutput<typeof hostCreateBody>): Promise<Change<HostRecord>> {
   const { name, iqns, chap } = body;

@@ -3,13 +3,13 @@ import { fencePut, openFences } from "../../cluster/fence.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import { keys, type MappingRecord } from "../../cluster/schema.ts";
 import type { MappingAnswer, MappingCreateAnswer, MappingsAnswer } from "../api.ts";
-import type { ApiApp, ApiContext } from "../app.ts";
-import { audit } from "../audit.ts";
-import { LUN_MAX, mappingCreateBody, readBody } from "../bodies.ts";
+import type { ApiContext } from "../app.ts";
+import { LUN_MAX, mappingCreateBody } from "../bodies.ts";
 import { commit, type Change } from "../commit.ts";
 import { allPortals, fenceId } from "../portals.ts";
 import { Problem } from "../problem.ts";
 import { findHost, findVolume, readMappings, readWanted } from "../records.ts";
+import { route, type Route } from "../route.ts";
 import { endpoint, serversByName } from "./status.ts";
 
 type CreateBody = v.InferOutput<typeof mappingCreateBody>;
@@ -17,39 +17,59 @@ interface Created extends MappingAnswer {
   readonly chapUser: string | null;
 }
 
-export function addMappingRoutes(app: ApiApp, context: ApiContext): void {
-  const { store, view } = context;
-
-  app.get("/api/v1/mappings", async (request) => {
-    const { map, source } = await readWanted(store, view.map);
-    const mappings = [...map.mappings.values()].map((mapping) => ({
-      volume: map.volumes.get(mapping.volume)?.name ?? String(mapping.volume),
-      host: mapping.host,
-      lun: mapping.lun,
-    }));
-    mappings.sort((a, b) => (a.host === b.host ? a.lun - b.lun : a.host < b.host ? -1 : 1));
-    return request.json<MappingsAnswer>({ mappings, source });
-  });
-
-  app.post("/api/v1/mappings", async (request) => {
-    const body = await readBody(request.req.raw, mappingCreateBody);
-    const target = view.map.cluster?.targetName;
-    if (!view.ready || target === undefined) throw new Problem("not-ready", "This server has not read the cluster's state yet. Try again or ask another server.");
-    const created = await commit(store, () => prepareCreate(context, body));
-    const { volume, host, lun } = created;
-    audit(context, request.env.remote, "volume mapped", { volume, host, lun });
-    return request.json<MappingCreateAnswer>({ ...created, urls: portalUrls(view.map, target, lun) }, 201);
-  });
-
-  app.delete("/api/v1/mappings/:volume/:host", async (request) => {
-    const { volume, host } = request.req.param();
-    const id = fenceId(context);
-    const { fence, ...deleted } = await commit(store, () => prepareDelete(context, volume, host, id));
-    await allPortals(context, fence, `The volume ${volume} is unmapped from the host ${host}`);
-    audit(context, request.env.remote, "volume unmapped", { ...deleted });
-    return request.json<MappingAnswer>(deleted);
-  });
-}
+export const mappingRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/mappings",
+    access: "viewer",
+    summary: "Which volume is which host's which LUN",
+    answer: "MappingsAnswer",
+    async handle({ context: { store, view } }): Promise<MappingsAnswer> {
+      const { map, source } = await readWanted(store, view.map);
+      const mappings = [...map.mappings.values()].map((mapping) => ({
+        volume: map.volumes.get(mapping.volume)?.name ?? String(mapping.volume),
+        host: mapping.host,
+        lun: mapping.lun,
+      }));
+      mappings.sort((a, b) => (a.host === b.host ? a.lun - b.lun : a.host < b.host ? -1 : 1));
+      return { mappings, source };
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/mappings",
+    access: "administrator",
+    summary: "Shows a volume to a host as a LUN",
+    body: mappingCreateBody,
+    answer: "MappingCreateAnswer",
+    status: 201,
+    async handle({ context, body, audit }): Promise<MappingCreateAnswer> {
+      audit("volume mapped", { ...body });
+      const { view, store } = context;
+      const target = view.map.cluster?.targetName;
+      if (!view.ready || target === undefined) throw new Problem("not-ready", "This server has not read the cluster's state yet. Try again or ask another server.");
+      const created = await commit(store, () => prepareCreate(context, body));
+      const { volume, host, lun } = created;
+      audit("volume mapped", { volume, host, lun });
+      return { ...created, urls: portalUrls(view.map, target, lun) };
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/mappings/:volume/:host",
+    access: "administrator",
+    summary: "Takes a volume away from a host",
+    answer: "MappingAnswer",
+    async handle({ context, params: { volume = "", host = "" }, audit }): Promise<MappingAnswer> {
+      audit("volume unmapped", { volume, host });
+      const id = fenceId(context);
+      const { fence, ...deleted } = await commit(context.store, () => prepareDelete(context, volume, host, id));
+      await allPortals(context, fence, `The volume ${volume} is unmapped from the host ${host}`);
+      audit("volume unmapped", { ...deleted });
+      return deleted;
+    },
+  }),
+];
 
 /**
  * The volume's and the host's record are written again, unchanged: their new revisions refuse whatever was decided without this

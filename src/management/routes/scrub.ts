@@ -1,29 +1,36 @@
 import { keys, type ScrubRecord } from "../../cluster/schema.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import type { ScrubAnswer } from "../api.ts";
-import type { ApiApp, ApiContext } from "../app.ts";
-import { audit } from "../audit.ts";
-import { readBody, scrubBody } from "../bodies.ts";
+import { scrubBody } from "../bodies.ts";
 import { commit } from "../commit.ts";
+import { route, type Route } from "../route.ts";
 
 /** R25: an administrator asks for a scrub of everything; each group's primary sees it in the store. */
-export function addScrubRoutes(app: ApiApp, context: ApiContext): void {
-  const { store, platform } = context;
-  app.post("/api/v1/scrub", async (request) => {
-    const { deep } = await readBody(request.req.raw, scrubBody);
-    const wanted = await commit(store, async () => {
-      const { found } = await store.get(keys.scrubWanted);
-      const before = found ? (JSON.parse(found.value) as ScrubRecord) : null;
-      const atMs = Math.floor(platform.clock.wallMs());
-      const record: ScrubRecord = { lightAtMs: atMs, deepAtMs: deep ? atMs : (before?.deepAtMs ?? 0) };
-      const value = JSON.stringify(record);
-      const transaction = { compares: [{ key: keys.scrubWanted, revision: found?.revision ?? 0 }], puts: [{ key: keys.scrubWanted, value }] };
-      return { transaction, proof: { key: keys.scrubWanted, value }, result: record, what: "start a scrub" };
-    });
-    audit(context, request.env.remote, "scrub started", { deep });
-    return request.json<ScrubAnswer>(scrubAnswer(context.view.map, wanted), 202);
-  });
-}
+export const scrubRoutes: readonly Route[] = [
+  route({
+    method: "POST",
+    path: "/scrub",
+    access: "administrator",
+    summary: "Starts a scrub of everything",
+    body: scrubBody,
+    answer: "ScrubAnswer",
+    status: 202,
+    async handle({ context, body: { deep }, audit }) {
+      const { store, platform } = context;
+      audit("scrub started", { deep });
+      const wanted = await commit(store, async () => {
+        const { found } = await store.get(keys.scrubWanted);
+        const before = found ? (JSON.parse(found.value) as ScrubRecord) : null;
+        const atMs = Math.floor(platform.clock.wallMs());
+        const record: ScrubRecord = { lightAtMs: atMs, deepAtMs: deep ? atMs : (before?.deepAtMs ?? 0) };
+        const value = JSON.stringify(record);
+        const transaction = { compares: [{ key: keys.scrubWanted, revision: found?.revision ?? 0 }], puts: [{ key: keys.scrubWanted, value }] };
+        return { transaction, proof: { key: keys.scrubWanted, value }, result: record, what: "start a scrub" };
+      });
+      return scrubAnswer(context.view.map, wanted);
+    },
+  }),
+];
 
 export function scrubAnswer(map: ClusterMap, wanted = map.scrubWanted): ScrubAnswer {
   const done = [...map.groups.keys()].filter((id) => {

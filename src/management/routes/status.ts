@@ -1,22 +1,47 @@
+import { VERSION } from "../../base/version.ts";
 import { alerts } from "../../cluster/alerts.ts";
 import { capacity } from "../../cluster/capacity.ts";
 import { driveIsUp, serverIsUp } from "../../cluster/health.ts";
 import type { ServerRecord } from "../../cluster/schema.ts";
 import type { HealthAnswer, StatusAnswer } from "../api.ts";
-import type { ApiApp, ApiContext } from "../app.ts";
+import type { VersionAnswer } from "../api/cluster.ts";
+import type { ApiContext } from "../app.ts";
+import { route, type Route } from "../route.ts";
 import { scrubAnswer } from "./scrub.ts";
 
-/** The one path that needs no token: it tells load balancers and watchdogs nothing but the state. */
-export const HEALTH_PATH = "/api/v1/health";
+/** It tells load balancers and watchdogs nothing but the state. */
+export const HEALTH = route({
+  method: "GET",
+  path: "/health",
+  access: "public",
+  summary: "The cluster's health as one sentence, from this server's copy",
+  answer: "HealthAnswer",
+  handle({ context }): HealthAnswer {
+    const { state, sentence } = context.view.health();
+    return { state, sentence };
+  },
+});
 
 /** All from this server's copy, so that they are answered while the store is not. */
-export function addStatusRoutes(app: ApiApp, { view }: ApiContext): void {
-  app.get(HEALTH_PATH, (request) => {
-    const { state, sentence } = view.health();
-    return request.json<HealthAnswer>({ state, sentence });
-  });
-  app.get("/api/v1/status", (request) => request.json<StatusAnswer>(statusAnswer(view)));
-}
+export const statusRoutes: readonly Route[] = [
+  HEALTH,
+  route({
+    method: "GET",
+    path: "/status",
+    access: "viewer",
+    summary: "Health, servers, drives, groups, capacity",
+    answer: "StatusAnswer",
+    handle: ({ context }) => statusAnswer(context.view),
+  }),
+  route({
+    method: "GET",
+    path: "/version",
+    access: "viewer",
+    summary: "Which VirtuStor this server runs",
+    answer: "VersionAnswer",
+    handle: (): VersionAnswer => ({ product: "VirtuStor", version: VERSION }),
+  }),
+];
 
 function statusAnswer(view: ApiContext["view"]): StatusAnswer {
   const { map } = view;
@@ -30,7 +55,7 @@ function statusAnswer(view: ApiContext["view"]): StatusAnswer {
       up: serverIsUp(map, server.name),
       address: server.address,
       portal: endpoint(server.address, server.portalPort),
-      api: `http://${endpoint(server.address, server.apiPort)}`,
+      api: `https://${endpoint(server.address, server.apiPort)}`,
     })),
     drives: [...map.drives.values()]
       .sort((a, b) => (a.server + a.id < b.server + b.id ? -1 : 1))

@@ -6,71 +6,102 @@ import { openRound, restoreWanted, storeReplaced } from "../../cluster/adoption.
 import { fencePut } from "../../cluster/fence.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import * as schema from "../../cluster/schema.ts";
-import { keys, type PoolRecord, type Tombstone, type VolumeRecord } from "../../cluster/schema.ts";
+import { keys, type PoolFactor, type PoolRecord, type Tombstone, type VolumeRecord } from "../../cluster/schema.ts";
 import type { Transaction } from "../../platform/store.ts";
 import type { VolumeAnswer, VolumeCreateAnswer, VolumesAnswer } from "../api.ts";
-import type { ApiApp, ApiContext } from "../app.ts";
-import { audit } from "../audit.ts";
-import { readBody, volumeCreateBody } from "../bodies.ts";
+import type { ApiContext } from "../app.ts";
+import { volumeCreateBody } from "../bodies.ts";
 import { commit, type Change } from "../commit.ts";
 import { allPortals, fenceId } from "../portals.ts";
 import { Problem } from "../problem.ts";
 import { findVolume, noVolume, readMappings, readRecord, readWanted } from "../records.ts";
+import { route, type Route } from "../route.ts";
 
 /** Every server keeps all of them in memory and lists are answered whole. */
 const VOLUMES_MAX = 10_000;
 
-type CreateBody = v.InferOutput<typeof volumeCreateBody>;
+type CreateBody = v.InferOutput<typeof volumeCreateBody> & { readonly factor: PoolFactor };
 
-export function addVolumeRoutes(app: ApiApp, context: ApiContext): void {
-  const { store, view } = context;
+export const volumeRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/volumes",
+    access: "viewer",
+    summary: "All volumes",
+    answer: "VolumesAnswer",
+    async handle({ context: { store, view } }): Promise<VolumesAnswer> {
+      const { map, source } = await readWanted(store, view.map);
+      const volumes = [...map.volumes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+      return { volumes: volumes.map((volume) => volumeAnswer(map, volume)), source };
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/volumes/:name",
+    access: "viewer",
+    summary: "One volume",
+    answer: "VolumeAnswer",
+    async handle({ context: { store, view }, params: { name = "" } }): Promise<VolumeAnswer> {
+      const { map } = await readWanted(store, view.map);
+      const volume = [...map.volumes.values()].find((candidate) => candidate.name === name);
+      if (volume === undefined) throw noVolume(name);
+      return volumeAnswer(map, volume);
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/volumes",
+    access: "administrator",
+    summary: "Creates a thin volume",
+    body: volumeCreateBody,
+    answer: "VolumeCreateAnswer",
+    status: 201,
+    async handle({ context, body, audit }): Promise<VolumeCreateAnswer> {
+      const { name, sizeBytes } = body;
+      audit("volume created", { volume: name, sizeBytes, factor: body.factor });
+      const { view, store } = context;
+      const factor = checkCluster(view.map, view.ready, body.factor);
+      const created = await commit(store, () => prepareCreate(context, { ...body, factor }));
+      audit("volume created", { volume: name, id: created.id, sizeBytes, factor });
+      const warning = thinWarning(view.map, created);
+      return { ...volumeAnswer(view.map, created), ...(warning === null ? {} : { warning }) };
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/volumes/:name",
+    access: "administrator",
+    summary: "Deletes a volume that is mapped to no host, with all its data; ?force does not wait for portals",
+    answer: "VolumeAnswer",
+    async handle({ context, params: { name = "" }, query, audit }): Promise<VolumeAnswer> {
+      audit("volume deleted", { volume: name });
+      // R21: first all portals stop serving it, then it is gone.
+      if (!query.has("force")) {
+        const id = fenceId(context);
+        await commit(context.store, () => prepareFence(context, name, id));
+        await allPortals(context, id, `The volume ${name} is not deleted yet`);
+      }
+      const deleted = await commit(context.store, () => prepareDelete(context, name));
+      audit("volume deleted", { volume: deleted.name, id: deleted.id });
+      return volumeAnswer(context.view.map, deleted);
+    },
+  }),
+];
 
-  app.get("/api/v1/volumes", async (request) => {
-    const { map, source } = await readWanted(store, view.map);
-    const volumes = [...map.volumes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    return request.json<VolumesAnswer>({ volumes: volumes.map((volume) => volumeAnswer(map, volume)), source });
-  });
-
-  app.get("/api/v1/volumes/:name", async (request) => {
-    const name = request.req.param("name");
-    const { map } = await readWanted(store, view.map);
-    const volume = [...map.volumes.values()].find((candidate) => candidate.name === name);
-    if (volume === undefined) throw noVolume(name);
-    return request.json<VolumeAnswer>(volumeAnswer(map, volume));
-  });
-
-  app.post("/api/v1/volumes", async (request) => {
-    const body = await readBody(request.req.raw, volumeCreateBody);
-    checkCluster(view.map, view.ready, body.factor);
-    const created = await commit(store, () => prepareCreate(context, body));
-    audit(context, request.env.remote, "volume created", { volume: created.name, id: created.id, sizeBytes: created.sizeBytes, factor: created.factor });
-    const warning = thinWarning(view.map, created);
-    return request.json<VolumeCreateAnswer>({ ...volumeAnswer(view.map, created), ...(warning === null ? {} : { warning }) }, 201);
-  });
-
-  app.delete("/api/v1/volumes/:name", async (request) => {
-    const name = request.req.param("name");
-    // R21: first all portals stop serving it, then it is gone.
-    if (request.req.query("force") === undefined) {
-      const id = fenceId(context);
-      await commit(store, () => prepareFence(context, name, id));
-      await allPortals(context, id, `The volume ${name} is not deleted yet`);
-    }
-    const deleted = await commit(store, () => prepareDelete(context, name));
-    audit(context, request.env.remote, "volume deleted", { volume: deleted.name, id: deleted.id });
-    return request.json<VolumeAnswer>(volumeAnswer(view.map, deleted));
-  });
-}
-
-/** What the cluster as a whole must have; from this server's copy, since servers and drives come slowly. */
-function checkCluster(map: ClusterMap, ready: boolean, factor: number): void {
+/** What the cluster as a whole must have; from this server's copy, since servers and drives come slowly. Gives the volume's factor. */
+function checkCluster(map: ClusterMap, ready: boolean, wanted: PoolFactor | undefined): PoolFactor {
   if (!ready || map.cluster === null) throw new Problem("not-ready", "This server has not read the cluster's state yet. Try again or ask another server.");
+  const evaluation = map.cluster.evaluation === true;
+  const factor = wanted ?? (evaluation ? 0 : 1);
+  if (evaluation && factor !== 0) throw new Problem("not-possible", "This cluster was formed as an evaluation: everything in it has one copy. Form a cluster of three servers for more.");
+  if (!evaluation && factor === 0) throw new Problem("not-possible", "Replication factor 0 keeps one copy and is for clusters that were formed as an evaluation. Use factor 1 or 2.");
   const servers = serversWithDrives(map);
   if (servers < factor + 1) {
     const instead = factor === 2 && servers === 2 ? "Use factor 1, or add a server." : "Add a server.";
     throw new Problem("too-few-servers", `Replication factor ${factor} keeps ${factor + 1} copies on as many servers, but only ${servers} of this cluster's servers have drives. ${instead}`);
   }
   if (map.volumes.size >= VOLUMES_MAX) throw new Problem("limit-reached", `The cluster has ${VOLUMES_MAX} volumes, the most it can have. Delete one first.`);
+  return factor;
 }
 
 /** Reads the store and names the transaction that creates the volume, and its pool when it is the first of its factor. */
@@ -80,7 +111,7 @@ async function prepareCreate({ store, platform, view }: ApiContext, { name, size
     readRecord(store, keys.volumeCounter, v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
     store.get(keys.volumeName(name)),
     readRecord(store, keys.pool(factor), schema.poolRecord),
-    readRecord(store, keys.pool(1), schema.poolRecord),
+    readRecord(store, keys.pool(factor === 0 ? 0 : 1), schema.poolRecord),
   ]);
   if (taken.found !== null) throw new Problem("name-taken", `There is a volume ${name} already.`);
   if (cluster.value === null || firstPool.value === null) throw new Problem("not-ready", "The cluster is not formed yet.");

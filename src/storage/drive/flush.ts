@@ -61,5 +61,5 @@ async function inParallel<T>(items: readonly T[], work: (item: T, buffer: Buffer
       await work(item, buffer);
     }
   };
-  await Promise.all(Array.from({ length: SYNCS_MAX }, worker));
+  await Promise.all(Array.from({ length: Math.min(SYNCS_MAX, items.length) }, worker));
 }

@@ -11,6 +11,8 @@ export const CONCURRENT_MS = 250;
 const SLOTS = 1 << 18;
 /** In the place of a block's mark: several blocks have shared the slot within LATE_MS. */
 const SEVERAL = 0;
+/** The first moment of a clock, told from never. */
+const FIRST_MS = Number.MIN_VALUE;
 /** A log this long may have let go of entries that are younger than LATE_MS, since its length is bounded too. */
 const TRUSTED_ENTRIES_MAX = 32_000;
 
@@ -19,7 +21,8 @@ const TRUSTED_ENTRIES_MAX = 32_000;
  * the newest time, so it may call a write late that is not (its host sends it again), never the other way.
  */
 export class Acknowledgements {
-  readonly #atMs = new Float64Array(SLOTS).fill(-Infinity);
+  /** 0: never. Zeros take no memory before they are written to. */
+  readonly #atMs = new Float64Array(SLOTS);
   readonly #marks = new Uint32Array(SLOTS);
 
   note(range: BlockRange, nowMs: number): void {
@@ -28,8 +31,9 @@ export class Acknowledgements {
       const slot = hash & (SLOTS - 1);
       const mark = markOf(hash, block);
       const known = this.#marks[slot] as number;
-      this.#marks[slot] = known === mark || nowMs - (this.#atMs[slot] as number) > LATE_MS ? mark : SEVERAL;
-      this.#atMs[slot] = nowMs;
+      const atMs = this.#atMs[slot] as number;
+      this.#marks[slot] = known === mark || atMs === 0 || nowMs - atMs > LATE_MS ? mark : SEVERAL;
+      this.#atMs[slot] = Math.max(nowMs, FIRST_MS);
     }
   }
 
@@ -39,7 +43,8 @@ export class Acknowledgements {
       const hash = hashOf(range, block);
       const slot = hash & (SLOTS - 1);
       const known = this.#marks[slot] as number;
-      if ((this.#atMs[slot] as number) >= stampMs && (known === SEVERAL || known === markOf(hash, block))) return true;
+      const atMs = this.#atMs[slot] as number;
+      if (atMs !== 0 && atMs >= stampMs && (known === SEVERAL || known === markOf(hash, block))) return true;
     }
     return false;
   }

@@ -89,7 +89,7 @@ export class Peering {
     const from = adopter === this.#host.driveId ? null : this.#term.peers.get(adopter);
     if (from === undefined) return "silent";
     for (const range of ranges) {
-      const blocks = await this.#whole(range, from, alike(range));
+      const blocks = await this.#whole(range, from, alike(range), "look");
       if (!this.#current()) return "silent";
       if (typeof blocks === "string") return blocks;
     }
@@ -128,7 +128,7 @@ export class Peering {
     if (!peer || !image) return false;
     const strangers = image.log.after(common).filter((entry) => !tail.some((adopted) => sameId(adopted, entry)));
     for (const range of ranges) {
-      const blocks = await this.#whole(range, peer, alike(range));
+      const blocks = await this.#whole(range, peer, alike(range), "move");
       if (typeof blocks === "string" || !this.#current()) return false;
       const ids = strangers.filter((entry) => entry.count > 0 && overlaps(entry, range));
       if (ids.length > 0) await this.#host.drive.park(image.group, range, "written here, but not adopted by the group", ids);
@@ -144,7 +144,7 @@ export class Peering {
     const members = this.#term.members();
     const others = members.filter((peer) => peer.drive !== adopter);
     for (const range of ranges) {
-      const blocks = await this.#whole(range, null, alike(range));
+      const blocks = await this.#whole(range, null, alike(range), "move");
       if (typeof blocks === "string" || !this.#current()) return false;
       // R25: what was bad at the adopter, too, is written there anew.
       const to = this.#mended.has(range) ? members : others;
@@ -157,19 +157,20 @@ export class Peering {
   }
 
   /** The range as `from` has it (null: this drive), its bad blocks from whoever has the same ones (R25); or why there is none: nobody has them, or not all have answered. */
-  async #whole(range: BlockRange, from: PeerState | null, alike: (block: number) => boolean): Promise<GoodCopy | "silent" | "lost"> {
+  async #whole(range: BlockRange, from: PeerState | null, alike: (block: number) => boolean, why: "look" | "move"): Promise<GoodCopy | "silent" | "lost"> {
     const own: Source = (at) => this.#host.drive.read(at);
     const others = this.#term.members().filter((peer) => peer !== from).map((peer) => this.#source(peer));
     const copy = await goodCopy(range, from ? this.#source(from) : own, from ? [own, ...others] : others, alike);
     const drive = from?.drive ?? this.#host.driveId;
-    if (copy.mended.length > 0) {
+    // Who only looks comes again to move it: nothing is told twice.
+    if (copy.mended.length > 0 && why === "move") {
       this.#mended.add(range);
       this.#host.damage.found("repaired", drive, this.#replica.group, range, copy.mended);
     }
     // What is bad on all copies and was touched by none of their logs is bad on all of them afterwards, too: no reason not to serve the rest.
     const missing = copy.lost.filter((block) => !alike(block));
     if (missing.length === 0 && !copy.silent) {
-      if (copy.lost.length > 0) this.#host.damage.found("lost", drive, this.#replica.group, range, copy.lost);
+      if (copy.lost.length > 0 && why === "move") this.#host.damage.found("lost", drive, this.#replica.group, range, copy.lost);
       return copy;
     }
     this.#host.log.error("blocks that reconcile needs are bad on the copy that it adopts, and no other copy has the same", { group: groupName(this.#replica.group), drive, volume: range.volume, extent: range.extent, blocks: missing.slice(0, 16) });
