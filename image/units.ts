@@ -6,6 +6,11 @@ const MASKED = [
   "xfs_scrub_all.timer", "etcd.service", "smartmontools.service", "smartd.service", "nvmefc-boot-connections.service", "nvmf-autoconnect.service", "grub-common.service",
   "systemd-remount-fs.service", "systemd-pstore.service", "ldconfig.service", "systemd-update-done.service", "systemd-hwdb-update.service", "hdparm.service",
   "systemd-timesyncd.service", "chrony-wait.service", "chrony-dnssrv@.service", "systemd-tpm2-setup-early.service", "systemd-tpm2-setup.service",
+  // Nothing here uses them, and each costs a second of the start on a slow machine.
+  "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "dev-hugepages.mount",
+  "systemd-machine-id-commit.service", "systemd-random-seed.service", "systemd-network-generator.service", "systemd-journal-catalog-update.service",
+  "systemd-sysusers.service", "systemd-udev-load-credentials.service", "modprobe@drm.service", "systemd-sysext.socket", "systemd-pcrextend.socket", "systemd-pcrlock.socket",
+  "systemd-hibernate-clear.service", "systemd-ask-password-console.path", "systemd-ask-password-wall.path", "uuidd.socket", "systemd-initctl.socket",
 ];
 
 const ENABLED: Readonly<Record<string, readonly string[]>> = {

@@ -30,5 +30,7 @@ n=10
 while IFS= read -r path; do cp "$path" "$tree/lib/modules/$n-$(basename "$path")"; n=$((n + 1)); done < "$into/insmod"
 ( cd "$tree"; find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 | gzip -9n > "$into/own.img" )
 cat "$kernel/microcode.cpio" "$into/own.img" > "$into/initrd.img"
+# So that whatever is put behind it begins where the kernel looks for it.
+truncate -s %512 "$into/initrd.img"
 rm -rf "$tree" "$into/own.img" "$into/insmod"
 `;
