@@ -8,7 +8,7 @@ import { CheckList } from "./widgets/check-list.tsx";
 import type { FooterKey } from "./widgets/frame.tsx";
 import { Form, type FormProblem } from "./widgets/form.tsx";
 import { Menu, type MenuItem } from "./widgets/menu.tsx";
-import { Continue, ErrorBox } from "./widgets/message.tsx";
+import { Back, Continue, ErrorBox } from "./widgets/message.tsx";
 import { StepList, type ProgressStep } from "./widgets/progress.tsx";
 import { makeNetwork, type NetworkDraft, type NetworkField } from "./wizard/draft.ts";
 import { networkFields } from "./wizard/network-fields.ts";
@@ -36,7 +36,7 @@ export function NetworkSetup(props: Props): ReactNode {
   const { latest: look } = usePolled(() => network.look(), 2000);
   const begun = useAsked<void>();
   const [problem, setProblem] = useState<FormProblem<NetworkField> | null>(null);
-  if (look === null) return frame([{ key: "Esc", does: "back" }], <><Text>Looking at the network ports ...</Text><Continue onDone={props.onBack} /></>);
+  if (look === null) return frame([{ key: "Esc", does: "back" }], <><Text>Looking at the network ports ...</Text><Back onBack={props.onBack} /></>);
 
   if (place === "overview") return frame(KEYS_MENU, <Overview {...props} look={look} onSet={() => setPlace("ports")} />);
   if (place === "ports") {

@@ -7,7 +7,7 @@ import { BigCode } from "../widgets/big-code.tsx";
 import { ConfirmYes } from "../widgets/confirm.tsx";
 import { Form, type FormProblem } from "../widgets/form.tsx";
 import { Menu } from "../widgets/menu.tsx";
-import { Continue, ErrorBox } from "../widgets/message.tsx";
+import { Back, Continue, ErrorBox } from "../widgets/message.tsx";
 import { useKeys, useScreenSize } from "../widgets/mount.ts";
 import type { LocalJoinCode, LocalState } from "../../management/api/local.ts";
 import { FIRST_USER, unfitPassword } from "../../cluster/users.ts";
@@ -150,7 +150,7 @@ export function PowerScreen({ what, server, frame, onDone }: Omit<ActionProps, "
   if (asked.asked.state === "asking" || asked.asked.state === "answered") return frame(title, [], <Text color="yellow">{what === "restart" ? "This server restarts ..." : "This server powers off ..."}</Text>);
   const failed = asked.asked.state === "failed" ? asked.asked.sentence : cost.asked.state === "failed" ? cost.asked.sentence : null;
   if (failed !== null) return frame(title, BACK, <><ErrorBox sentence={failed} /><Continue onDone={onDone} /></>);
-  if (cost.asked.state !== "answered") return frame(title, BACK, <><Text>Asking what it costs ...</Text><Continue onDone={onDone} /></>);
+  if (cost.asked.state !== "answered") return frame(title, BACK, <><Text>Asking what it costs ...</Text><Back onBack={onDone} /></>);
   const sentence = typeof cost.asked.answer === "string" ? cost.asked.answer : "";
   return frame(title, KEYS_MENU, (
     <ConfirmYes yes={what === "restart" ? "Restart it" : "Power it off"} no="Go back" onConfirm={() => asked.ask(() => act(true))} onBack={onDone}>

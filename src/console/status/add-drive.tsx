@@ -4,7 +4,7 @@ import { useAsked } from "../asked.ts";
 import { driveLine, driveName } from "../drive-words.ts";
 import { ConfirmTyped, ConfirmYes } from "../widgets/confirm.tsx";
 import { Menu } from "../widgets/menu.tsx";
-import { Continue, ErrorBox } from "../widgets/message.tsx";
+import { Back, Continue, ErrorBox } from "../widgets/message.tsx";
 import type { LocalDrive, LocalDrives } from "../../management/api/local.ts";
 import { KEYS_MENU } from "../wizard/wizard-step.tsx";
 import type { ActionProps } from "./actions.tsx";
@@ -25,7 +25,7 @@ export function AddDrive({ server, frame, onDone }: ActionProps): ReactNode {
   }
   if (added.asked.state === "failed") return frame(title, keys, <><ErrorBox sentence={added.asked.sentence} /><Continue onDone={() => (added.forget(), setChosen(null))} /></>);
   if (free.asked.state === "failed") return frame(title, keys, <><ErrorBox sentence={free.asked.sentence} /><Continue onDone={onDone} /></>);
-  if (free.asked.state !== "answered") return frame(title, keys, <><Text>Looking at the drives ...</Text><Continue onDone={onDone} /></>);
+  if (free.asked.state !== "answered") return frame(title, keys, <><Text>Looking at the drives ...</Text><Back onBack={onDone} /></>);
   const { drives } = free.asked.answer;
   if (drives.length === 0) return frame(title, keys, <><Text>This server has no free drive. Put one in and come back; a drive with mounted filesystems or of this system does not count.</Text><Continue onDone={onDone} /></>);
   if (chosen === null) {

@@ -4,7 +4,7 @@ import { useAsked } from "../asked.ts";
 import { driveLine, driveName, driveSize } from "../drive-words.ts";
 import { CheckList } from "../widgets/check-list.tsx";
 import { ConfirmTyped } from "../widgets/confirm.tsx";
-import { Continue, ErrorBox } from "../widgets/message.tsx";
+import { Back, Continue, ErrorBox } from "../widgets/message.tsx";
 import type { LocalDrive, LocalDrives } from "../../management/api/local.ts";
 import { KEYS_CHECK, StepFrame, type StepProps } from "./wizard-step.tsx";
 
@@ -17,7 +17,7 @@ export function DrivesStep({ draft, change, next, back, place, server }: StepPro
   }, []);
   const title = "drives for data";
   if (free.asked.state === "failed") return <StepFrame title={title} place={place} draft={draft} keys={[{ key: "Enter", does: "back" }]}><ErrorBox sentence={free.asked.sentence} /><Continue onDone={back} /></StepFrame>;
-  if (free.asked.state !== "answered") return <StepFrame title={title} place={place} draft={draft} keys={[]}><Text>Looking at the drives ...</Text></StepFrame>;
+  if (free.asked.state !== "answered") return <StepFrame title={title} place={place} draft={draft} keys={[{ key: "Esc", does: "back" }]}><Text>Looking at the drives ...</Text><Back onBack={back} /></StepFrame>;
   const drives = free.asked.answer.drives;
   const chosen = drives.filter(({ device }) => draft.drives.includes(device));
 
