@@ -16,12 +16,13 @@ export interface TestScreen {
 }
 
 /** Draws a screen as a terminal would show it, without a terminal. */
-export function openScreen(node: ReactNode, size = { columns: 80, rows: 25 }, onFrame: () => void = () => undefined): TestScreen {
+export function openScreen(node: ReactNode, size = { columns: 80, rows: 25 }, standing?: string, onFrame: () => void = () => undefined): TestScreen {
   let frame = "";
-  const mounted = mount(node, size, (next) => {
+  const drawn = (next: string): void => {
     frame = next;
     onFrame();
-  });
+  };
+  const mounted = mount(node, size, drawn, standing);
   const text = (): string => frame.replaceAll(/\x1b\[[0-9;]*m/g, "").split("\n").map((line) => line.trimEnd()).join("\n");
   const has = (wanted: string | RegExp): boolean => (typeof wanted === "string" ? text().includes(wanted) : wanted.test(text()));
   return {

@@ -54,7 +54,7 @@ describe("the status", () => {
   test("is drawn anew only when something has changed", async () => {
     let frames = 0;
     server.lines = [];
-    screen = openScreen(<App server={server} network={network} power={() => undefined} />, { columns: 80, rows: 25 }, () => (frames += 1));
+    screen = openScreen(<App server={server} network={network} power={() => undefined} />, { columns: 80, rows: 25 }, undefined, () => (frames += 1));
     await screen.shows("Servers");
     await Bun.sleep(50);
     const before = frames;
