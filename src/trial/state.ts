@@ -227,6 +227,7 @@ export class Trial {
         peerUrl: peerUrl(server.address),
         initialCluster: this.servers.map(({ name, address }) => `${name}=${peerUrl(address)}`).join(","),
         initialClusterToken: this.saved.clusterId,
+        initialClusterState: "new",
       },
     };
   }
