@@ -49,6 +49,14 @@ async function program(argv: readonly string[]): Promise<Command> {
     .action(async (options: InstallOptions) => {
       process.exitCode = await (await import("./installer/main.ts")).runInstaller(options);
     });
+  if (argv[0] === "network") (await import("./network/commands.ts")).registerNetworkCommands(top);
+  if (argv[0] === "console") {
+    (await import("./console/commands.ts")).registerConsoleCommand(top);
+    // On the installation medium the installer comes first, until somebody chooses to look around without installing.
+    top.hook("preAction", async () => {
+      if ((await (await import("./platform/live.ts")).liveMode()) === "install") await (await import("./installer/main.ts")).showInstaller();
+    });
+  }
   if (argv[0] === "inside") (await import("./trial.ts")).registerInsideCommands(top);
   if (!OWN_COMMANDS.includes(argv[0] ?? "")) {
     (await import("./trial.ts")).registerTrialCommands(top);

@@ -42,7 +42,7 @@ function lossText({ done, groups, left, volumes, bytes }: api.AcceptLossAnswer):
 }
 
 export async function auditList(client: ApiClient): Promise<{ answer: object; text: string }> {
-  const answer = await client.get<AuditAnswer>("/audit");
+  const answer = await client.get<AuditAnswer>("/audit?losses");
   const rows = answer.records.map(({ atMs, from, what }) => [new Date(atMs).toISOString(), from, what]);
   return { answer, text: table(["when", "from", "what"], rows, "nothing was given up yet") };
 }

@@ -1,11 +1,13 @@
 import type { HealthFacts, HealthState, LoneFacts } from "./health.ts";
+import { utcMinute } from "../base/utc.ts";
 import type { MissingData } from "./missing.ts";
+import { timeForPeople } from "./progress.ts";
 
 /** One sentence on what is and why, and the next safe step where there is one. */
 export function describeHealth(state: HealthState, facts: HealthFacts): string {
   switch (state) {
     case "healthy":
-      return `Healthy: ${counted(facts.serverCount, "server")} and ${counted(facts.driveCount, "drive")} are up and all ${facts.groups.total} groups have their ${facts.copies === null ? "" : `${facts.copies} `}copies.`;
+      return `Healthy: ${counted(facts.serverCount, "server")} and ${counted(facts.driveCount, "drive")} are up and all ${facts.groups.total} groups have their ${copiesText(facts)}${movingClause(facts)}.`;
     case "degraded":
       return `Degraded: ${degradedClause(facts)}.${degradedStep(facts)}`;
     case "unavailable":
@@ -13,6 +15,15 @@ export function describeHealth(state: HealthState, facts: HealthFacts): string {
     case "read-only":
       return `Read-only: ${readOnlyClause(facts)}`;
   }
+}
+
+function copiesText({ copies }: HealthFacts): string {
+  return copies === 1 ? "one copy" : copies === null ? "copies" : `${copies} copies`;
+}
+
+function movingClause({ groups, secondsLeft }: HealthFacts): string {
+  if (groups.moving === 0) return "";
+  return `; data moves to other drives: ${counted(groups.moving, "group")}${secondsLeft === null ? "" : `, ${timeForPeople(secondsLeft)}`} left`;
 }
 
 function degradedClause(facts: HealthFacts): string {
@@ -28,7 +39,8 @@ function degradedClause(facts: HealthFacts): string {
   return `${groups.states.settling} of ${groups.total} groups are settling on a new configuration`;
 }
 
-function recoveryClause({ groups }: HealthFacts): string {
+function recoveryClause({ groups, secondsLeft }: HealthFacts): string {
+  if (groups.recovering > 0 && secondsLeft !== null) return `; recovering, ${timeForPeople(secondsLeft)} left`;
   if (groups.recoveryRemainingBytes > 0) return `; recovering, ${bytesForPeople(groups.recoveryRemainingBytes)} left`;
   if (groups.recovering > 0) return "; recovering";
   return groups.short > 0 ? "; recovery has not started yet" : "";
@@ -37,7 +49,8 @@ function recoveryClause({ groups }: HealthFacts): string {
 function degradedStep(facts: HealthFacts): string {
   if (facts.lastCopyServers.length > 0) return ` Do not power off ${listed(facts.lastCopyServers, "or")}.`;
   if (facts.serversDown.length > 0) return ` Start ${listed(facts.serversDown, "and")} again, and do not power off another server before that.`;
-  if (facts.groups.short > 0 || facts.drivesDown.length > 0) return " Do not power off more than one server.";
+  if (facts.groups.short > 0) return " Do not power off more than one server.";
+  if (facts.drivesDown.length > 0) return ` Do not power off more than one server. If ${facts.drivesDown.length === 1 ? "it does" : "they do"} not come back, remove ${facts.drivesDown.length === 1 ? "it" : "them"} from the cluster.`;
   return " Wait a moment; nothing needs to be done.";
 }
 
@@ -75,6 +88,7 @@ function missingText({ bytes, ofBytes, volumes }: MissingData): string {
 function unavailableClause(facts: HealthFacts): string {
   const { states, total } = facts.groups;
   if (!facts.formed) return "this server has not read the cluster's state from the cluster store yet. Check that most of the servers are up.";
+  if (facts.serversMissing > 0) return `the cluster has ${facts.serverCount} of at least ${facts.serverCount + facts.serversMissing} servers, so nothing is served yet. Add ${counted(facts.serversMissing, "server")}.`;
   if (total === 0) return "the cluster has no pool yet. Form the cluster again if this stays.";
   const stopped = states.peering + states.waiting + states.unserved;
   const cause = causeClause(facts);
@@ -89,18 +103,18 @@ function unavailableClause(facts: HealthFacts): string {
   return `${what} while their copies are being compared; hosts wait. This takes seconds; do not power off any server.`;
 }
 
-/** "server-2 and server-3 stopped answering", or the drives; null when all are up. */
 /** What happened when groups have no serving copy: "server-3 stopped answering". */
 export function awayText(facts: HealthFacts): string {
   return causeClause(facts) ?? "their copies cannot be brought together";
 }
 
-function causeClause({ serversDown, drivesDown }: HealthFacts): string | null {
+/** "server-2 and server-3 stopped answering at 14:02 UTC", or the drives; null when all are up. */
+function causeClause({ serversDown, drivesDown, downSinceMs }: HealthFacts): string | null {
   const down = drivesDown.map(({ id, server }) => `drive ${id} of ${server}`);
   const DRIVES_NAMED_MAX = 3; // more would drown the sentence; status lists them all
   const drives = down.length > DRIVES_NAMED_MAX ? [`${down.length} drives`] : down;
   const all = [...serversDown, ...drives];
-  return all.length === 0 ? null : `${listed(all, "and")} stopped answering`;
+  return all.length === 0 ? null : `${listed(all, "and")} stopped answering${downSinceMs === null ? "" : ` at ${utcMinute(downSinceMs).slice(11)}`}`;
 }
 
 function counted(count: number, noun: string): string {
@@ -114,7 +128,7 @@ function listed(items: readonly string[], conjunction: "and" | "or"): string {
 }
 
 /** "1.2 GiB"; units of 1024. */
-function bytesForPeople(bytes: number): string {
+export function bytesForPeople(bytes: number): string {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let value = bytes;
   let unit = 0;

@@ -1,7 +1,8 @@
 import type { DriveId, GroupId, ServerName } from "../base/ids.ts";
 import type { ClusterMap } from "./map.ts";
 import type { GroupConfig, ObservedGroup } from "./schema.ts";
-import { groupId } from "./schema.ts";
+import { movingGroups, type Seen } from "./progress.ts";
+import { groupId, serversMin } from "./schema.ts";
 import { describeHealth, describeLone } from "./health-sentence.ts";
 import { alerts } from "./alerts.ts";
 import { describeRestore } from "./restore-sentence.ts";
@@ -32,6 +33,8 @@ export interface GroupCounts {
   readonly shortByMax: number;
   /** Groups with a learner. */
   readonly recovering: number;
+  /** Groups that have all their copies and move to other drives: no degradation. */
+  readonly moving: number;
   readonly recoveryCopiedBytes: number;
   readonly recoveryRemainingBytes: number;
 }
@@ -50,6 +53,14 @@ export interface HealthFacts {
   readonly copies: number | null;
   /** While the cluster is read-only: what has no copy that answers, and who would bring it back. */
   readonly missing: MissingData | null;
+  /** One copy of everything, by the administrator's wish when the cluster was formed. */
+  readonly evaluation: boolean;
+  /** Servers that lack before anything is served at all; 0: something is. */
+  readonly serversMissing: number;
+  /** Wall-clock time at which the first of those that are down stopped answering; null: nobody saw it. */
+  readonly downSinceMs: number | null;
+  /** Until the copies under way are made; null: not known. */
+  readonly secondsLeft: number | null;
 }
 
 export interface Health {
@@ -67,18 +78,21 @@ const ALERTS_NAMED_MAX = 2;
 
 /**
  * The cluster's health as this copy of the map shows it. Pure. Whether it is read-only is the monitor leader's word.
- * `nowMs` is wall-clock time, milliseconds since 1970. With `pauses`, a group that has paused only just now is settling.
+ * `nowMs` is wall-clock time, milliseconds since 1970. With `pauses`, a group that has paused only just now is settling;
+ * with `seen` it says since when and for how long.
  */
-export function health(map: ClusterMap, nowMs: number, pauses: Pauses | null = null): Health {
-  const facts = gatherFacts(map, pauses);
+export function health(map: ClusterMap, nowMs: number, pauses: Pauses | null = null, seen: Seen | null = null): Health {
+  const facts = gatherFacts(map, pauses, seen);
   // R14: groups that still serve will stop; it is no time to call the cluster healthy.
   const restore = describeRestore(map);
   const judged = judge(facts);
   const state = restore !== null && judged === "healthy" ? "degraded" : judged;
   const attention = alerts(map).slice(0, ALERTS_NAMED_MAX);
-  const sentence = [restore === null ? describeHealth(state, facts) : `${capitalized(state)}: ${restore}`, ...attention.map((alert) => `Attention: ${alert}`)].join(" ");
+  const sentence = [restore === null ? describeHealth(state, facts) : `${capitalized(state)}: ${restore}`, ...(facts.evaluation ? [EVALUATION] : []), ...attention.map((alert) => `Attention: ${alert}`)].join(" ");
   return { state, sentence, details: { ...facts, atMs: nowMs } };
 }
+
+const EVALUATION = "This cluster is an evaluation with one copy of everything: a drive that fails takes its data with it.";
 
 /** How a server that the store does not answer may serve reads all the same (R24). */
 export interface LoneFacts {
@@ -129,31 +143,39 @@ export class Pauses {
 
 function judge(facts: HealthFacts): HealthState {
   const { groups } = facts;
-  if (!facts.formed || groups.total === 0) return "unavailable";
+  if (!facts.formed || groups.total === 0 || facts.serversMissing > 0) return "unavailable";
   if (facts.missing !== null) return "read-only";
   if (groups.states.peering + groups.states.waiting + groups.states.unserved > 0) return "unavailable";
-  const whole = groups.states.serving === groups.total && groups.short === 0;
+  // A group that moves changes its configuration again and again, and serves all the time.
+  const settling = groups.moving > 0 ? groups.states.settling : 0;
+  const whole = groups.states.serving + settling === groups.total && groups.short === 0;
   return whole && facts.serversDown.length === 0 && facts.drivesDown.length === 0 ? "healthy" : "degraded";
 }
 
-export function gatherFacts(map: ClusterMap, pauses: Pauses | null): HealthFacts {
+export function gatherFacts(map: ClusterMap, pauses: Pauses | null, seen: Seen | null = null): HealthFacts {
   const serversDown = [...map.servers.keys()].filter((name) => !serverIsUp(map, name)).sort();
-  const drivesDown = [...map.drives.values()]
+  const drives = [...map.drives.values()].filter(({ id }) => !map.drivesRemoved.has(id));
+  const drivesDown = drives
     .filter((drive) => !driveIsUp(map, drive.id) && !serversDown.includes(drive.server))
     .map(({ id, server }) => ({ id, server }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
   const lastCopyServers = new Set<ServerName>();
   const groups = countGroups(map, lastCopyServers, pauses);
+  const sinceMs = [...serversDown, ...drivesDown.map(({ id }) => id)].flatMap((subject) => seen?.downSinceMs(subject) ?? []);
   const factors = [...map.pools.values()].map((pool) => pool.factor);
   return {
     formed: map.cluster !== null,
     serverCount: map.servers.size,
-    driveCount: map.drives.size,
+    driveCount: drives.length,
     serversDown,
     drivesDown,
     groups,
     lastCopyServers: [...lastCopyServers].sort(),
     missing: map.mode === null ? null : missingData(map),
+    evaluation: map.cluster?.evaluation === true,
+    serversMissing: map.groups.size > 0 ? 0 : Math.max(0, serversMin(map.cluster) - map.servers.size),
+    downSinceMs: sinceMs.length === 0 ? null : Math.min(...sinceMs),
+    secondsLeft: seen?.secondsLeft("recovery") ?? null,
     copies: factors.length === 1 && factors[0] !== undefined ? factors[0] + 1 : null,
   };
 }
@@ -189,7 +211,7 @@ function countGroups(map: ClusterMap, lastCopyServers: Set<ServerName>, pauses: 
       }
     }
   }
-  return { total, missing, states, short, shortByMax, recovering, recoveryCopiedBytes, recoveryRemainingBytes };
+  return { total, missing, states, short, shortByMax, recovering, moving: movingGroups(map), recoveryCopiedBytes, recoveryRemainingBytes };
 }
 
 export function observedGroups(map: ClusterMap): Map<DriveId, Map<GroupId, ObservedGroup>> {

@@ -1,82 +1,30 @@
-/**
- * What GRUB reads from the ESP of a system drive. Two configurations exist: the one of a drive whose installation was not
- * finished, which starts nothing, and the real one, which is put in its place as the last act.
- *
- * grubenv: `slot` is the good slot. An update writes the other one, then sets `try` to it and `tries` to 3; each start counts
- * down and is written before the kernel gets the machine, and after the third the good slot starts again.
- */
-export interface BootIds {
-  /** UUIDs of the slots' filesystems. */
-  readonly slotA: string;
-  readonly slotB: string;
-  /** Of the state partition: two system drives in one server would have the same label. */
-  readonly state: string;
-}
+/** What GRUB reads from the ESP of a system drive. grub.cfg itself is the image's: it belongs to the kernel's command line there. */
 
-const CONSOLES = `insmod part_gpt
-insmod fat
-insmod ext2
-serial --unit=0 --speed=115200
+/** Where the running medium keeps the grub.cfg of an installed drive. */
+export const DISK_GRUB_CFG = "/usr/share/virtustor/disk-grub.cfg";
+
+/**
+ * The grub.cfg of a drive whose installation was not finished: it starts nothing, and the firmware goes on to the next drive or
+ * to the medium.
+ */
+export const UNFINISHED_GRUB_CFG = `serial --unit=0 --speed=115200
 terminal_input console serial
 terminal_output console serial
-`;
-
-/** Nothing starts from a drive that has this; with another drive or the medium in the machine the firmware goes on to it. */
-export function unfinishedConfig(): string {
-  return `${CONSOLES}echo "VirtuStor: the installation on this drive was not finished."
+echo "VirtuStor: the installation on this drive was not finished."
 echo "Start this server from the installation medium and install again."
 sleep 15
 exit
 `;
+
+/** GRUB writes this file in place, sector by sector, so it always has 1024 bytes. */
+const ENVIRONMENT_BYTES = 1024;
+
+/** grubenv: the slot that starts, and the machine id that the system gets from its boot loader (32 hexadecimal digits). */
+export function grubEnvironment(slot: "a" | "b", machineId: string): string {
+  return `# GRUB Environment Block\nslot=${slot}\nmachine_id=${machineId}\n`.padEnd(ENVIRONMENT_BYTES, "#");
 }
 
-export function bootConfig(ids: BootIds): string {
-  // GRUB 2.06 has no arithmetic, and a closing brace must stand on a line of its own.
-  return `${CONSOLES}set timeout=3
-load_env
-set start="$slot"
-if [ -n "$try" ]; then
-  if [ "$tries" = "3" ]; then
-    set start="$try"
-    set tries=2
-    save_env tries
-  elif [ "$tries" = "2" ]; then
-    set start="$try"
-    set tries=1
-    save_env tries
-  elif [ "$tries" = "1" ]; then
-    set start="$try"
-    set tries=0
-    save_env tries
-  else
-    set try=
-    set tries=
-    save_env try tries
-  fi
-fi
-set default=0
-set fallback="1 2"
-if [ "$start" = "b" ]; then
-  set default=1
-  set fallback="0 2"
-fi
-${slotEntry("a", ids.slotA, ids.state)}
-${slotEntry("b", ids.slotB, ids.state)}
-menuentry "Restart" {
-  reboot
-}
-`;
-}
-
-/** What the kernel is told on a system drive; the installation medium says the same without a slot. */
-export function kernelArguments(slot: "a" | "b", stateUuid: string): string {
-  return `vs.slot=${slot} vs.state=UUID=${stateUuid} console=tty0 console=ttyS0,115200 panic=30 quiet`;
-}
-
-function slotEntry(slot: "a" | "b", uuid: string, stateUuid: string): string {
-  return `menuentry "VirtuStor (slot ${slot.toUpperCase()})" {
-  search --no-floppy --fs-uuid --set=root ${uuid}
-  linux /vmlinuz ${kernelArguments(slot, stateUuid)}
-  initrd /initrd.img /base.cpio /app.cpio
-}`;
+/** The machine id in a grubenv, or null: the journal of a server that is installed again lies under it. */
+export function machineIdIn(environment: string): string | null {
+  return /^machine_id=([0-9a-f]{32})$/m.exec(environment)?.[1] ?? null;
 }

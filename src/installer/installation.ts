@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { DISK_GRUB_CFG } from "./boot-config.ts";
 import type { DriveChoice } from "./drives.ts";
 import { withMedium } from "./medium.ts";
 import { clearMounts } from "./mounts.ts";
-import { keepStateRefusal, planInstallation, type NewIds, type Plan } from "./plan.ts";
+import { keepStateRefusal, planInstallation, type Plan } from "./plan.ts";
 import { BOTH_FIRMWARES, partitionsReady, STEPS, type BootSupport, type Step } from "./steps.ts";
 import { messageOf } from "./words.ts";
 
@@ -25,6 +27,8 @@ export interface InstallationOptions {
   /** The folder with the files to install; null looks for the medium. */
   readonly source: string | null;
   readonly boot?: BootSupport;
+  /** The file that becomes the drive's grub.cfg; the running medium's without it. */
+  readonly grubCfg?: string;
   /** Tests stop in the middle. */
   readonly steps?: readonly Step[];
 }
@@ -37,10 +41,11 @@ export class InstallationError extends Error {
 /** Installs the medium's system. The caller holds the lock of `installer-lock.ts`. Returns the version that was installed. */
 export async function install(choice: Choice, options: InstallationOptions, report: (progress: Progress) => void): Promise<{ version: string; plan: Plan }> {
   await clearMounts();
-  const plan = planInstallation(choice.drive, choice.mode, newIds());
+  const plan = planInstallation(choice.drive, choice.mode);
+  const grubCfg = await readGrubCfg(options.grubCfg ?? DISK_GRUB_CFG);
   const steps = options.steps ?? STEPS;
   return withMedium(options.source, async (medium) => {
-    const work = { plan, medium, boot: options.boot ?? BOTH_FIRMWARES };
+    const work = { plan, medium, boot: options.boot ?? BOTH_FIRMWARES, grubCfg, machineId: randomUUID().replaceAll("-", "") };
     for (const [index, step] of steps.entries()) {
       const tell = (fraction: number | null): void => report({ step: index + 1, of: steps.length, name: step.name, title: step.title, fraction });
       tell(null);
@@ -55,8 +60,10 @@ export async function install(choice: Choice, options: InstallationOptions, repo
   });
 }
 
-function newIds(): NewIds {
-  return { slotA: randomUUID(), slotB: randomUUID(), state: randomUUID(), esp: randomUUID().slice(0, 8) };
+async function readGrubCfg(path: string): Promise<string> {
+  return readFile(path, "utf8").catch((error: unknown) => {
+    throw new Error(`${path} cannot be read, so the drive could not be made bootable: ${messageOf(error)}. Install from the installation medium; nothing was changed.`, { cause: error });
+  });
 }
 
 /**

@@ -15,7 +15,10 @@ export interface InstallOptions {
 /** Returns the process's exit code. */
 export async function runInstaller(options: InstallOptions): Promise<number> {
   const source = options.source === undefined ? null : resolve(options.source);
-  if (options.device === undefined) throw new Error("say --device and --confirm");
+  if (options.device === undefined) {
+    await showInstaller();
+    return 0;
+  }
   return installUnattended(
     {
       device: options.device,
@@ -29,4 +32,11 @@ export async function runInstaller(options: InstallOptions): Promise<number> {
     },
     (line) => process.stdout.write(`${line}\n`),
   );
+}
+
+/** Shows the installer on this terminal until the administrator chooses to look around without installing. */
+export async function showInstaller(): Promise<void> {
+  // Ink asks once, when it is loaded; TERM=linux and serial lines have colours.
+  process.env["FORCE_COLOR"] ??= "1";
+  await (await import("./screens/run.ts")).runInstallerScreens();
 }

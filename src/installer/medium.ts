@@ -13,7 +13,7 @@ export type SlotFile = (typeof SLOT_FILES)[number];
 const FOLDER = "vs";
 export const MANIFEST = "manifest.json";
 
-const FILE = v.object({ sizeBytes: v.pipe(v.number(), v.integer(), v.minValue(1)), sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
+const FILE = v.object({ bytes: v.pipe(v.number(), v.integer(), v.minValue(1)), sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
 const MANIFEST_SCHEMA = v.object({
   version: v.string(),
   files: v.object({ vmlinuz: FILE, "initrd.img": FILE, "base.cpio": FILE, "app.cpio": FILE }),
@@ -56,7 +56,7 @@ export async function readMedium(directory: string): Promise<Medium> {
   if (!checked.success) throw new Error(`${path} is damaged. Write the ISO to the medium again.`);
   for (const name of SLOT_FILES) {
     const size = (await stat(join(directory, name)).catch(() => null))?.size;
-    const expected = checked.output.files[name].sizeBytes;
+    const expected = checked.output.files[name].bytes;
     if (size !== expected) {
       throw new Error(`${join(directory, name)} ${size === undefined ? "is missing" : `has ${bytesText(size)} instead of ${bytesText(expected)}`}: the medium is damaged. Write the ISO to it again.`);
     }
@@ -65,5 +65,5 @@ export async function readMedium(directory: string): Promise<Medium> {
 }
 
 export function slotBytes({ files }: Manifest): number {
-  return SLOT_FILES.reduce((sum, name) => sum + files[name].sizeBytes, 0);
+  return SLOT_FILES.reduce((sum, name) => sum + files[name].bytes, 0);
 }

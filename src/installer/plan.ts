@@ -16,11 +16,14 @@ export const STATE_BYTES_MAX = 32 * GIB;
 /** Before the first partition, and behind the last (the table's second copy, rounded up). */
 const EDGE_BYTES = MIB;
 
-const TYPE_BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649";
-const TYPE_ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
-const TYPE_LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
-
 export type PartitionRole = "bios" | "esp" | "slotA" | "slotB" | "state";
+const ORDER: readonly PartitionRole[] = ["bios", "esp", "slotA", "slotB", "state"];
+const LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+/** GPT's types: BIOS boot, EFI system, Linux filesystem. */
+const TYPES: Record<PartitionRole, string> = {
+  bios: "21686148-6449-6E6F-744E-656564454649", esp: "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", slotA: LINUX, slotB: LINUX, state: LINUX,
+};
+
 export interface PlannedPartition {
   readonly role: PartitionRole;
   /** Such as /dev/sda3 or /dev/nvme0n1p3. */
@@ -29,10 +32,8 @@ export interface PlannedPartition {
   readonly name: string;
   readonly type: string;
   readonly sizeBytes: number;
-  /** False for a state partition that is kept. */
+  /** True when it gets a new filesystem. */
   readonly format: boolean;
-  /** Of the filesystem; a FAT's has the form 12AB-34CD. null where there is no filesystem. */
-  readonly uuid: string | null;
 }
 
 /** Everything that an installation will do to a drive, before anything is done. */
@@ -48,16 +49,6 @@ export interface Plan {
   readonly unusedBytes: number;
 }
 
-/** Fresh identities, made outside so that planning stays a pure function. */
-export interface NewIds {
-  /** UUIDs with dashes, in lower case. */
-  readonly slotA: string;
-  readonly slotB: string;
-  readonly state: string;
-  /** Eight hexadecimal digits. */
-  readonly esp: string;
-}
-
 /**
  * Partitions of a system drive:
  *
@@ -67,46 +58,36 @@ export interface NewIds {
  *     vs-slot-b   1 GiB   ext4: the other
  *     vs-state    rest    ext4, at most 32 GiB: all that this server keeps
  *
+ * The order is part of the format: grub.cfg counts the partitions of the drive that it lies on, so that a second system drive in
+ * the same server, with the same labels, is never mixed up with it.
+ *
  * What is left of a larger drive stays without a partition. Data goes to whole drives of its own: on the system drive its
  * syncs would hold up those of the cluster store, and one failure would take both. Flash wears less with the room.
  */
-export function planInstallation(drive: DriveChoice, mode: Plan["mode"], ids: NewIds): Plan {
+export function planInstallation(drive: DriveChoice, mode: Plan["mode"]): Plan {
   assert(drive.refusal === null, "only a drive that may be chosen is planned for");
   assert(drive.sizeBytes >= SYSTEM_DRIVE_BYTES_MIN, "a system drive has room for the plan");
-  return mode === "keep-state" ? keepState(drive, ids) : erase(drive, ids);
+  return mode === "keep-state" ? keepState(drive) : erase(drive);
 }
 
-function erase(drive: DriveChoice, ids: NewIds): Plan {
+function erase(drive: DriveChoice): Plan {
   const fixed = 2 * EDGE_BYTES + BIOS_BYTES + ESP_BYTES + 2 * SLOT_BYTES;
   const room = Math.floor((drive.sizeBytes - fixed) / MIB) * MIB;
   const stateBytes = Math.min(room, STATE_BYTES_MAX);
-  const partition = (index: number, role: PartitionRole, type: string, sizeBytes: number, uuid: string | null): PlannedPartition => ({
-    role, path: partitionPath(drive.device, index + 1), name: LABELS[role], type, sizeBytes, format: uuid !== null, uuid,
-  });
-  const partitions = [
-    partition(0, "bios", TYPE_BIOS_BOOT, BIOS_BYTES, null),
-    partition(1, "esp", TYPE_ESP, ESP_BYTES, fatUuid(ids.esp)),
-    partition(2, "slotA", TYPE_LINUX, SLOT_BYTES, ids.slotA),
-    partition(3, "slotB", TYPE_LINUX, SLOT_BYTES, ids.slotB),
-    partition(4, "state", TYPE_LINUX, stateBytes, ids.state),
-  ];
+  const sizes: Record<PartitionRole, number> = { bios: BIOS_BYTES, esp: ESP_BYTES, slotA: SLOT_BYTES, slotB: SLOT_BYTES, state: stateBytes };
+  const partitions = ORDER.map((role, index) => ({
+    role, path: partitionPath(drive.device, index + 1), name: LABELS[role], type: TYPES[role], sizeBytes: sizes[role], format: role !== "bios",
+  }));
   return { device: drive.device, mode: "erase", partitions, table: tableOf(partitions), unusedBytes: room - stateBytes };
 }
 
-function keepState(drive: DriveChoice, ids: NewIds): Plan {
+function keepState(drive: DriveChoice): Plan {
   const refusal = keepStateRefusal(drive);
   const { existing } = drive;
   assert(refusal === null && existing !== null, "a state partition is kept only where one can be");
-  const found = (role: PartitionRole, type: string, uuid: string | null, format: boolean): PlannedPartition => ({
-    role, path: existing[role].path, name: LABELS[role], type, sizeBytes: existing[role].sizeBytes, format, uuid,
-  });
-  const partitions = [
-    found("bios", TYPE_BIOS_BOOT, null, false),
-    found("esp", TYPE_ESP, fatUuid(ids.esp), true),
-    found("slotA", TYPE_LINUX, ids.slotA, true),
-    found("slotB", TYPE_LINUX, ids.slotB, true),
-    found("state", TYPE_LINUX, existing.state.uuid, false),
-  ];
+  const partitions = ORDER.map((role) => ({
+    role, path: existing[role].path, name: LABELS[role], type: TYPES[role], sizeBytes: existing[role].sizeBytes, format: role !== "bios" && role !== "state",
+  }));
   return { device: drive.device, mode: "keep-state", partitions, table: null, unusedBytes: 0 };
 }
 
@@ -114,7 +95,10 @@ function keepState(drive: DriveChoice, ids: NewIds): Plan {
 export function keepStateRefusal(drive: DriveChoice): string | null {
   const { existing, device } = drive;
   if (existing === null) return `${device} has no complete VirtuStor system on it whose state could be kept.`;
-  if (existing.state.filesystem !== "ext4" || existing.state.uuid === null) {
+  if (ORDER.some((role, index) => existing[role].path !== partitionPath(device, index + 1))) {
+    return `The partitions on ${device} are not in the order that this version needs. The state on it cannot be kept.`;
+  }
+  if (existing.state.filesystem !== "ext4") {
     return `${existing.state.path} should hold the state of this server and has no readable ext4 filesystem. It cannot be kept.`;
   }
   for (const [part, needed] of [[existing.bios, BIOS_BYTES], [existing.esp, ESP_BYTES], [existing.slotA, SLOT_BYTES], [existing.slotB, SLOT_BYTES]] as const) {
@@ -138,9 +122,4 @@ function tableOf(partitions: readonly PlannedPartition[]): string {
 /** A device whose name ends in a digit has its partitions behind a p. */
 function partitionPath(device: string, index: number): string {
   return /\d$/.test(device) ? `${device}p${index}` : `${device}${index}`;
-}
-
-function fatUuid(id: string): string {
-  assert(/^[0-9a-f]{8}$/i.test(id), "a FAT's serial number has eight hexadecimal digits");
-  return `${id.slice(0, 4)}-${id.slice(4)}`.toUpperCase();
 }

@@ -1,7 +1,7 @@
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { bootConfig, unfinishedConfig } from "./boot-config.ts";
+import { grubEnvironment, machineIdIn, UNFINISHED_GRUB_CFG } from "./boot-config.ts";
 import { command } from "./command.ts";
 import type { Medium } from "./medium.ts";
 import { withMount } from "./mounts.ts";
@@ -13,6 +13,10 @@ export interface Work {
   readonly plan: Plan;
   readonly medium: Medium;
   readonly boot: BootSupport;
+  /** The grub.cfg that the drive gets when everything else is done. */
+  readonly grubCfg: string;
+  /** 32 hexadecimal digits; an earlier installation's one takes its place where the state is kept. */
+  machineId: string;
 }
 
 /** How a drive is made to start. Tests on a kernel without FAT leave UEFI out and use another filesystem. */
@@ -108,20 +112,33 @@ export async function partitionsReady(plan: Plan): Promise<void> {
   }
 }
 
-async function formatBoot({ plan, boot }: Work): Promise<void> {
-  const { path, uuid } = partitionOf(plan, "esp");
-  if (boot.espFilesystem === "vfat") await command(["mkfs.vfat", "-F", "32", "-n", "VS-ESP", "-i", (uuid ?? "").replace("-", ""), path]);
+async function formatBoot(work: Work): Promise<void> {
+  const { plan, boot } = work;
+  const { path } = partitionOf(plan, "esp");
+  if (plan.mode === "keep-state") work.machineId = (await oldMachineId(work)) ?? work.machineId;
+  if (boot.espFilesystem === "vfat") await command(["mkfs.vfat", "-F", "32", "-n", "VS-ESP", path]);
   else await command(["mkfs.ext4", "-q", "-F", "-L", "vs-esp", path]);
+}
+
+async function oldMachineId(work: Work): Promise<string | null> {
+  try {
+    return machineIdIn(await withEsp(work, (esp) => readFile(join(esp, "grub/grubenv"), "utf8")));
+  } catch {
+    // A drive whose boot partition cannot be read gets a new one; only the old journal is under another name then.
+    return null;
+  }
 }
 
 async function bootLoader(work: Work): Promise<void> {
   await withEsp(work, async (esp) => {
     await mkdir(join(esp, "grub"), { recursive: true });
-    await writeDurably(join(esp, "grub"), "grub.cfg", unfinishedConfig());
+    await writeDurably(join(esp, "grub"), "grub.cfg", UNFINISHED_GRUB_CFG);
     for (const target of work.boot.targets) {
       const forTarget = target === "i386-pc" ? [work.plan.device] : ["--efi-directory", esp, "--removable", "--no-nvram"];
       await command(["grub-install", `--target=${target}`, `--boot-directory=${esp}`, "--locales=", "--themes=", "--fonts=", ...forTarget]);
     }
+    // Already here, so that a cut from now on does not lose an earlier installation's machine id.
+    await writeDurably(join(esp, "grub"), "grubenv", grubEnvironment("a", work.machineId));
   });
 }
 
@@ -130,8 +147,8 @@ async function format({ plan }: Work): Promise<void> {
   if (plan.mode === "keep-state") await checkState(partitionOf(plan, "state"));
 }
 
-async function makeExt4({ path, name, uuid }: PlannedPartition): Promise<void> {
-  await command(["mkfs.ext4", "-q", "-F", "-L", name, ...(uuid === null ? [] : ["-U", uuid]), path]);
+async function makeExt4({ path, name }: PlannedPartition): Promise<void> {
+  await command(["mkfs.ext4", "-q", "-F", "-L", name, path]);
 }
 
 /** fsck: 0 nothing to do, 1 corrected, 2 corrected and wants a restart, which an unmounted filesystem does not need. */
@@ -162,20 +179,12 @@ async function verify({ plan, medium }: Work, advance: Advance): Promise<void> {
 }
 
 async function activate(work: Work): Promise<void> {
-  const uuid = (role: "slotA" | "slotB" | "state"): string => partitionOf(work.plan, role).uuid ?? "";
   await withEsp(work, async (esp) => {
     const folder = join(esp, "grub");
-    await writeDurably(folder, "grubenv", grubEnvironment("slot=a\n"));
-    await writeDurably(folder, "grub.cfg", bootConfig({ slotA: uuid("slotA"), slotB: uuid("slotB"), state: uuid("state") }));
+    await writeDurably(folder, "grub.cfg", work.grubCfg);
     await command(["sync", "-f", folder]);
   });
   await command(["blockdev", "--flushbufs", work.plan.device]);
-}
-
-/** GRUB writes this file in place, sector by sector, so it always has 1024 bytes. */
-const GRUB_ENVIRONMENT_BYTES = 1024;
-function grubEnvironment(lines: string): string {
-  return `# GRUB Environment Block\n${lines}`.padEnd(GRUB_ENVIRONMENT_BYTES, "#");
 }
 
 function withEsp<T>({ plan, boot }: Work, use: (at: string) => Promise<T>): Promise<T> {

@@ -13,6 +13,7 @@ export interface UnattendedOptions extends UnattendedRequest {
   /** Loop devices count as drives. */
   readonly loop: boolean;
   readonly boot?: BootSupport;
+  readonly grubCfg?: string;
   readonly reboot: boolean;
 }
 
@@ -26,7 +27,7 @@ export async function installUnattended(options: UnattendedOptions, write: (line
       if (!isFit(checks)) throw new Error(checks.filter(({ verdict }) => verdict === "refused").map(({ sentence }) => sentence).join(" "));
       const choice = unattendedChoice(options, machine.drives);
       let last = "";
-      const done = await install(choice, { source: options.source, ...(options.boot === undefined ? {} : { boot: options.boot }) }, (progress) => {
+      const done = await install(choice, { source: options.source, ...(options.boot !== undefined && { boot: options.boot }), ...(options.grubCfg !== undefined && { grubCfg: options.grubCfg }) }, (progress) => {
         const line = progressLine(progress);
         if (line === last) return;
         last = line;

@@ -250,6 +250,7 @@ export type ProblemCode =
   | "limit-reached"
   | "not-possible"
   | "body-too-large"
+  | "wrong-type"
   | "busy"
   | "not-ready"
   | "store-unavailable"

@@ -104,6 +104,8 @@ export const mappingCreateBody = v.strictObject({
 
 /** Reads a request's JSON and checks it; throws a `Problem` that says what is wrong with it. */
 export async function readBody<S extends v.GenericSchema>(request: Request, schema: S): Promise<v.InferOutput<S>> {
+  // A form of another site cannot send this type without asking first.
+  if (!/^application\/json *(;|$)/i.test(request.headers.get("content-type") ?? "")) throw new Problem("wrong-type", "The request's body must be JSON, with the header Content-Type: application/json.");
   const json = parseJson(await readText(request));
   const result = v.safeParse(schema, json);
   if (result.success) return result.output;

@@ -4,9 +4,12 @@ import type { ProblemAnswer, ProblemCode } from "./api.ts";
 export class Problem extends Error {
   override name = "Problem";
   readonly code: ProblemCode;
-  constructor(code: ProblemCode, message: string) {
+  /** When asking again may help. */
+  readonly retryAfterMs: number | null;
+  constructor(code: ProblemCode, message: string, { retryAfterMs }: { readonly retryAfterMs?: number } = {}) {
     super(message);
     this.code = code;
+    this.retryAfterMs = retryAfterMs ?? null;
   }
 }
 
@@ -30,6 +33,7 @@ const STATUS: Record<ProblemCode, { readonly status: number; readonly title: str
   "limit-reached": { status: 409, title: "Limit reached" },
   "body-too-large": { status: 413, title: "Body too large" },
   "too-many-attempts": { status: 429, title: "Too many attempts" },
+  "wrong-type": { status: 415, title: "Not JSON" },
   bug: { status: 500, title: "Internal error" },
   busy: { status: 503, title: "Busy" },
   "not-ready": { status: 503, title: "Not ready" },
@@ -38,10 +42,11 @@ const STATUS: Record<ProblemCode, { readonly status: number; readonly title: str
   "outcome-unknown": { status: 503, title: "Outcome unknown" },
 };
 
-export function problemResponse(code: ProblemCode, detail: string): Response {
+export function problemResponse(code: ProblemCode, detail: string, retryAfterMs: number | null = null): Response {
   const { status, title } = STATUS[code];
   const body: ProblemAnswer = { type: "about:blank", title, status, detail, code };
   const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
+  if (retryAfterMs !== null) headers["retry-after"] = String(Math.ceil(retryAfterMs / 1000));
   if (status === 401) headers["www-authenticate"] = "Bearer";
   return new Response(JSON.stringify(body), { status, headers });
 }

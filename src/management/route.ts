@@ -2,6 +2,8 @@ import type * as v from "valibot";
 import type { Role } from "./api/users.ts";
 import type { ApiContext } from "./app.ts";
 
+export const API_BASE = "/api/v1";
+
 /**
  * Who may ask. `public`: anybody. `setup`: anybody while this server belongs to no cluster; nobody afterwards. `viewer`: viewers and
  * administrators; what changes something for others is never `viewer`.
@@ -22,6 +24,8 @@ export interface Route {
   readonly answer: string;
   /** Of an answer that is no `Response`; 200 when not said. */
   readonly status?: 200 | 201 | 202;
+  /** Its handler tells the audit log by itself. */
+  readonly ownAudit?: boolean;
   handle(call: Call<never>): Answer | Promise<Answer>;
 }
 /** An object is sent as JSON. */
@@ -35,10 +39,12 @@ export interface Call<B> {
   readonly query: URLSearchParams;
   readonly body: B;
   readonly caller: Caller;
+  /** Whether the caller may still ask this; for answers that go on for long. */
+  allowed(): boolean;
   /** Headers of the answer, for a cookie. */
   readonly headers: Headers;
-  /** What an administrator did, for the audit log: "volume created". Never give it a secret. Once for a call. */
-  audit(what: string, fields?: Record<string, unknown>): void;
+  /** What an administrator did, for the audit log: "volume created"; null: only asked. Never give it a secret. The last one counts. */
+  audit(what: string | null, fields?: Record<string, unknown>): void;
 }
 
 export interface Caller {

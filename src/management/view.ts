@@ -1,8 +1,10 @@
 import { health, Pauses, withSilentStore, type Health } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
+import { Seen } from "../cluster/progress.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
 import type { ClusterStore, Watch } from "../platform/store.ts";
+import { People } from "./people.ts";
 
 /** A watch does not tell when the store falls silent, so it is asked this often. */
 const PROBE_EVERY_MS = 2_000;
@@ -13,6 +15,8 @@ const SILENT_AFTER_MS = 6_000;
 /** This server's copy of the cluster's state, kept by a watch, and whether the store behind it still answers. */
 export class ClusterView {
   readonly map = new ClusterMap();
+  readonly people = new People();
+  readonly #listeners = new Set<(keys: readonly string[]) => void>();
   readonly #platform: Platform;
   readonly #store: ClusterStore;
   readonly #watch: Watch;
@@ -22,8 +26,11 @@ export class ClusterView {
   #answeredAtMs: number;
   #probe: Timer | null = null;
   readonly #pauses: Pauses;
+  /** Since when who is away is away, and how long copies take. */
+  readonly seen = new Seen();
   #look: Timer | null = null;
   #closed = false;
+  #sentence = "";
 
   constructor(platform: Platform, store: ClusterStore) {
     this.#platform = platform;
@@ -32,13 +39,17 @@ export class ClusterView {
     this.#pauses = new Pauses(() => platform.clock.nowMs());
     this.#watch = store.watch("", {
       snapshot: (entries, origin) => {
-        this.map.snapshot(entries, origin.revision, origin.storeId);
+        const keys = this.map.snapshot(entries, origin.revision, origin.storeId);
+        this.people.snapshot(entries);
         this.#ready = true;
         this.#answered();
+        this.#tell(keys);
       },
       changed: (changes, origin) => {
-        this.map.changed(changes, origin.revision);
+        const keys = this.map.changed(changes, origin.revision);
+        this.people.changed(changes);
         this.#answered();
+        this.#tell(keys);
       },
     });
     this.#scheduleProbe();
@@ -59,8 +70,14 @@ export class ClusterView {
   }
 
   health(): Health {
-    const known = health(this.map, this.#platform.clock.wallMs(), this.#pauses);
+    const known = health(this.map, this.#platform.clock.wallMs(), this.#pauses, this.seen);
     return this.storeAnswers ? known : withSilentStore(known, this.silentMs, { lost: this.lost, auto: this.map.settings.loneSurvivor === "auto" });
+  }
+
+  /** `run` gets the keys of the store that were added, changed or removed, of whatever kind. Returns how to stop it. */
+  onChange(run: (keys: readonly string[]) => void): () => void {
+    this.#listeners.add(run);
+    return () => this.#listeners.delete(run);
   }
 
   close(): void {
@@ -70,14 +87,29 @@ export class ClusterView {
     this.#watch.close();
   }
 
+  #tell(keys: readonly string[]): void {
+    for (const run of [...this.#listeners]) run(keys);
+  }
+
   #answered(): void {
     this.#answeredAtMs = this.#platform.clock.nowMs();
+  }
+
+  /** Some of it changes with time alone. */
+  #toldHealth(): void {
+    const { sentence } = this.health();
+    if (sentence === this.#sentence) return;
+    this.#sentence = sentence;
+    this.#tell(["health"]);
   }
 
   /** Short pauses are told from long ones only by looking all the time. */
   #scheduleLook(): void {
     this.#look = this.#platform.clock.timer(LOOK_EVERY_MS, () => {
-      if (this.#ready) this.health();
+      if (this.#ready) {
+        this.seen.observe(this.map, this.#platform.clock.nowMs(), this.#platform.clock.wallMs());
+        this.#toldHealth();
+      }
       this.#scheduleLook();
     });
   }

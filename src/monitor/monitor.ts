@@ -3,6 +3,7 @@ import { assert } from "../base/assert.ts";
 import { awayText } from "../cluster/health-sentence.ts";
 import { gatherFacts } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
+import { isDraining } from "../cluster/progress.ts";
 import { DRIVE_FAILED, keys, RECREATE_MAX_MS, RECREATE_MIN_MS, serversMin } from "../cluster/schema.ts";
 import type { ClusterMode, GroupConfig, GroupPlan, PoolRecord } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
@@ -15,7 +16,7 @@ import type { PlacedGroup } from "./placement.ts";
 import { plan, PLAN_SETTINGS } from "./plan.ts";
 import type { PlanChange, PlanDrive, PlanInput, PlanSettings } from "./plan.ts";
 import { restoreStep } from "./restore.ts";
-import { Forming, GROUPS_PER_TRANSACTION, isDraining, poolState, upDrives } from "./pools.ts";
+import { Forming, GROUPS_PER_TRANSACTION, poolState, upDrives } from "./pools.ts";
 
 /** Time-outs run out between changes, so the plan is looked at this often even when nothing changes. */
 const LOOK_INTERVAL_MS = 1_000;

@@ -50,11 +50,13 @@ class MovePlanner {
     for (const [group, wanted] of wishes) {
       const config = input.groups.get(group) as GroupConfig;
       const whole = wanted.every((drive) => config.members.includes(drive)) && config.learners.length === 0 && !changed.has(group);
-      if (!whole) occupy(this.#busy, [...wanted, ...config.members, ...config.learners]);
-      else if (config.primary !== wanted[0]) occupy(this.#handing, [...wanted, config.primary]);
+      // A copy that is waited for takes no slot: it may be waited for long.
+      const isUp = (drive: DriveId): boolean => input.drives.get(drive)?.up === true;
+      if (changed.has(group) || [...wanted, ...config.learners].some((drive) => isUp(drive) && !config.members.includes(drive))) occupy(this.#busy, [...wanted, ...config.members, ...config.learners]);
+      if (whole && config.primary !== wanted[0]) occupy(this.#handing, [...wanted, config.primary]);
       // Fewer members than copies: it is short of one, and that comes first.
-      if (config.members.filter((drive) => input.drives.get(drive)?.up).length < wanted.length) this.#repairing = true;
-      else if (whole && config.members.length === wanted.length && wanted.every((drive) => input.drives.get(drive)?.up)) this.#settled.add(group);
+      if (config.members.filter(isUp).length < wanted.length) this.#repairing = true;
+      else if (whole && config.members.length === wanted.length && wanted.every(isUp)) this.#settled.add(group);
     }
   }
 

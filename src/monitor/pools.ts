@@ -74,9 +74,3 @@ export class Forming {
 export function upDrives(map: ClusterMap): DriveId[] {
   return [...map.drives.keys()].filter((id) => map.upDrives.has(id));
 }
-
-/** Whether copies of a drive are to be made elsewhere, because of itself or of its server. */
-export function isDraining(map: ClusterMap, id: DriveId): boolean {
-  const server = map.drives.get(id)?.server;
-  return map.drivesDraining.has(id) || (server !== undefined && map.serversDraining.has(server));
-}

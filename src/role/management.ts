@@ -2,8 +2,10 @@ import { createApp } from "../management/app.ts";
 import { ClusterView } from "../management/view.ts";
 import { serveHttp, type HttpServer } from "../platform/http.ts";
 import { askPort } from "../platform/port-probe.ts";
+import { realPasswords } from "../platform/passwords.ts";
 import type { Files, Platform } from "../platform/platform.ts";
 import type { TlsIdentity } from "../platform/store/tls-socket.ts";
+import { readKey } from "./gateway.ts";
 import { giveWord, withdrawWord, WordWatch, type LoneWord } from "./lone.ts";
 import type { RunRole } from "./role.ts";
 import { readTls } from "./tls.ts";
@@ -16,11 +18,12 @@ const ASK_PORT_MS = 1000;
 const TOKEN_FILE_BYTES_MAX = 4096;
 
 /** The management role: the API of one server. It serves at once, and tells what it knows as the cluster's state comes in. */
-export const runManagement: RunRole = async ({ platform, store, config }) => {
+export const runManagement: RunRole = async (context) => {
+  const { platform, store, config } = context;
   const token = await readToken(platform, config.tokenFile);
   const view = new ClusterView(platform, store);
   const lone = { server: config.name, askPort: (address: string, port: number) => askPort(platform.clock, address, port, ASK_PORT_MS), give: (word: LoneWord) => giveWord(config.directory, word) };
-  const app = createApp({ platform, store, view, token, lone, web: webFiles() });
+  const app = createApp({ platform, store, view, server: config.name, token, clusterKey: await readKey(context), passwords: realPasswords(), lone, web: webFiles() });
   const watch = new WordWatch(config.directory, platform.clock, (word) => {
     view.lost = word?.servers ?? [];
     // R24: it was about a time without the store, which is over.

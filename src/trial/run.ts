@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { SERVERS_MIN } from "../cluster/schema.ts";
 import { formCluster } from "../formation/cluster.ts";
 import type { Platform } from "../platform/platform.ts";
 import { realProcesses } from "../platform/process.ts";
@@ -149,7 +150,7 @@ async function putCluster(world: TrialWorld, trial: Trial, failures: readonly st
 export async function putClusterHere(platform: Platform, trial: Trial, giveUp: () => boolean = patience(platform)): Promise<void> {
   const store = await openStore(platform, { store: trial.storeConfig, tlsDirectory: trial.tlsOf(trial.server("server1")) });
   try {
-    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs };
+    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs, ...(trial.options.servers < SERVERS_MIN && { serversMin: trial.options.servers }) };
     await formCluster({ store, clock: platform.clock }, { record, pool: { factor: 1, groupCount: TRIAL_GROUP_COUNT } }, giveUp);
   } finally {
     await store.close();

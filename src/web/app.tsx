@@ -4,8 +4,15 @@ import { Route, Switch } from "wouter";
 import { listen } from "./api/live.ts";
 import { refresh } from "./api/queries.ts";
 import { LoginPage } from "./login-page.tsx";
+import { AlertsPage } from "./pages/alerts/page.tsx";
+import { AuditPage } from "./pages/audit.tsx";
 import { DashboardPage } from "./pages/dashboard/page.tsx";
+import { HostsPage } from "./pages/hosts/page.tsx";
 import { NotFoundPage } from "./pages/not-found.tsx";
+import { ServersPage } from "./pages/servers/page.tsx";
+import { SettingsPage } from "./pages/settings/page.tsx";
+import { VolumesPage } from "./pages/volumes/page.tsx";
+import { VolumePage } from "./pages/volumes/volume-page.tsx";
 import { SessionProvider, useSessionState } from "./session.tsx";
 import { Shell } from "./shell.tsx";
 
@@ -39,6 +46,13 @@ function Pages(): ReactNode {
   return (
     <Switch>
       <Route path="/" component={DashboardPage} />
+      <Route path="/volumes" component={VolumesPage} />
+      <Route path="/volumes/:name">{({ name }) => <VolumePage key={name} name={name} />}</Route>
+      <Route path="/hosts" component={HostsPage} />
+      <Route path="/servers" component={ServersPage} />
+      <Route path="/alerts" component={AlertsPage} />
+      <Route path="/settings/:panel?">{({ panel }) => <SettingsPage panel={panel} />}</Route>
+      <Route path="/audit" component={AuditPage} />
       <Route component={NotFoundPage} />
     </Switch>
   );

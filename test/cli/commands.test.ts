@@ -212,7 +212,7 @@ describe("several servers", () => {
   test("after a try without a clear outcome, a refusal elsewhere says so", async () => {
     const unclear = serve(async (request) => {
       if (request.method === "GET") return new Response("{}");
-      await fetch(`${apis[0]}/api/v1/volumes`, { ...trusting, method: "POST", headers: { authorization: `Bearer ${TOKEN}` }, body: await request.text() });
+      await fetch(`${apis[0]}/api/v1/volumes`, { ...trusting, method: "POST", headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" }, body: await request.text() });
       return Response.json({ detail: "Not known.", code: "outcome-unknown" }, { status: 503 });
     });
     servers.push(unclear);

@@ -16,9 +16,9 @@ export interface TestScreen {
 }
 
 /** Draws a screen as a terminal would show it, without a terminal. */
-export function openScreen(node: ReactNode, size = { columns: 80, rows: 25 }): TestScreen {
+export function openScreen(node: ReactNode, size = { columns: 80, rows: 25 }, standing?: string): TestScreen {
   let frame = "";
-  const mounted = mount(node, size, (next) => (frame = next));
+  const mounted = mount(node, size, (next) => (frame = next), standing);
   const text = (): string => frame.replaceAll(/\x1b\[[0-9;]*m/g, "").split("\n").map((line) => line.trimEnd()).join("\n");
   const has = (wanted: string | RegExp): boolean => (typeof wanted === "string" ? text().includes(wanted) : wanted.test(text()));
   return {

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { installUnattended } from "../../src/installer/unattended.ts";
 import { BIOS_ON_EXT4 } from "./loop-drive.ts";
 
@@ -7,7 +8,7 @@ import { BIOS_ON_EXT4 } from "./loop-drive.ts";
  */
 const [device = "", source = "", mode = "", step, fraction] = process.argv.slice(2);
 process.exitCode = await installUnattended(
-  { device, confirm: device, keepState: mode === "keep", eraseVirtustor: mode !== "keep", json: true, source, loop: true, boot: BIOS_ON_EXT4, reboot: false },
+  { device, confirm: device, keepState: mode === "keep", eraseVirtustor: mode !== "keep", json: true, source, loop: true, boot: BIOS_ON_EXT4, grubCfg: join(source, "disk-grub.cfg"), reboot: false },
   (line) => {
     process.stdout.write(`${line}\n`);
     const said = JSON.parse(line) as { name?: string; fraction?: number | null };

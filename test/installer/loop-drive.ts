@@ -47,10 +47,11 @@ export function medium(folder: string, version = "1.2.3"): string {
     SLOT_FILES.map((name, index) => {
       const content = randomBytes((index + 1) * 1_200_001);
       writeFileSync(join(directory, name), content);
-      return [name, { sizeBytes: content.length, sha256: createHash("sha256").update(content).digest("hex") }];
+      return [name, { bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") }];
     }),
   );
-  writeFileSync(join(directory, "manifest.json"), JSON.stringify({ version, files }));
+  writeFileSync(join(directory, "disk-grub.cfg"), `menuentry "VirtuStor ${version}" {\n  true\n}\n`);
+  writeFileSync(join(directory, "manifest.json"), JSON.stringify({ product: "VirtuStor", version, files }));
   return directory;
 }
 

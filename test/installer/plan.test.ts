@@ -1,11 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { choicesOf, devicesOf, type DriveChoice } from "../../src/installer/drives.ts";
 import { serialOrDevice, unattendedChoice, wordToType, type UnattendedRequest } from "../../src/installer/installation.ts";
-import { keepStateRefusal, planInstallation, type NewIds } from "../../src/installer/plan.ts";
+import { keepStateRefusal, planInstallation } from "../../src/installer/plan.ts";
 import { PROBES, SERVER } from "./lsblk-answers.ts";
 
 const GIB = 2 ** 30;
-const IDS: NewIds = { slotA: "11111111-1111-4111-8111-111111111111", slotB: "22222222-2222-4222-8222-222222222222", state: "33333333-3333-4333-8333-333333333333", esp: "12ab34cd" };
 const drives = choicesOf(devicesOf(SERVER, PROBES));
 function drive(device: string): DriveChoice {
   const found = drives.find((one) => one.device === device);
@@ -46,7 +45,7 @@ describe("the drives of a server", () => {
 
 describe("the plan of a fresh drive", () => {
   test("has boot partitions, two slots of 1 GiB and the state, and leaves what is over 32 GiB of state alone", () => {
-    const plan = planInstallation(drive("/dev/sda"), "erase", IDS);
+    const plan = planInstallation(drive("/dev/sda"), "erase");
     expect(plan.table).toBe(
       [
         "label: gpt",
@@ -58,31 +57,29 @@ describe("the plan of a fresh drive", () => {
         "",
       ].join("\n"),
     );
-    expect(plan.partitions.map(({ path, uuid }) => [path, uuid])).toEqual([["/dev/sda1", null], ["/dev/sda2", "12AB-34CD"], ["/dev/sda3", IDS.slotA], ["/dev/sda4", IDS.slotB], ["/dev/sda5", IDS.state]]);
+    expect(plan.partitions.map(({ path, format }) => [path, format])).toEqual([["/dev/sda1", false], ["/dev/sda2", true], ["/dev/sda3", true], ["/dev/sda4", true], ["/dev/sda5", true]]);
     expect(plan.unusedBytes).toBe((447 - 34) * GIB - 259 * 2 ** 20);
   });
   test("gives the state what there is on the smallest drive, and fits it", () => {
-    const plan = planInstallation({ ...drive("/dev/vda"), sizeBytes: 16 * GIB + 12345 }, "erase", IDS);
+    const plan = planInstallation({ ...drive("/dev/vda"), sizeBytes: 16 * GIB + 12345 }, "erase");
     const used = plan.partitions.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     expect(plan.unusedBytes).toBe(0);
     expect(16 * GIB - used).toBe(2 * 2 ** 20);
     expect(plan.partitions.at(-1)?.sizeBytes).toBeGreaterThan(13 * GIB);
   });
   test("names partitions of NVMe drives as the kernel does", () => {
-    expect(planInstallation(drive("/dev/nvme0n1"), "erase", IDS).partitions.at(-1)?.path).toBe("/dev/nvme0n1p5");
+    expect(planInstallation(drive("/dev/nvme0n1"), "erase").partitions.at(-1)?.path).toBe("/dev/nvme0n1p5");
   });
   test("is made for no drive that is refused", () => {
-    expect(() => planInstallation(drive("/dev/sde"), "erase", IDS)).toThrow();
+    expect(() => planInstallation(drive("/dev/sde"), "erase")).toThrow();
   });
 });
 
 describe("the plan that keeps the state", () => {
   test("formats everything but the state partition and writes no table", () => {
-    const plan = planInstallation(drive("/dev/sdd"), "keep-state", IDS);
+    const plan = planInstallation(drive("/dev/sdd"), "keep-state");
     expect(plan.table).toBeNull();
-    expect(plan.partitions.map(({ role, format, uuid }) => [role, format, uuid])).toEqual([
-      ["bios", false, null], ["esp", true, "12AB-34CD"], ["slotA", true, IDS.slotA], ["slotB", true, IDS.slotB], ["state", false, "cccc"],
-    ]);
+    expect(plan.partitions.map(({ role, format }) => [role, format])).toEqual([["bios", false], ["esp", true], ["slotA", true], ["slotB", true], ["state", false]]);
   });
   test("is not possible without a system, with a state that cannot be read, or with slots that are too small", () => {
     const old = drive("/dev/sdd");
@@ -91,6 +88,7 @@ describe("the plan that keeps the state", () => {
     expect(keepStateRefusal(old)).toBeNull();
     expect(keepStateRefusal(drive("/dev/sda"))).toContain("no complete VirtuStor system");
     expect(keepStateRefusal({ ...old, existing: { ...existing, state: { ...existing.state, filesystem: null } } })).toContain("no readable ext4");
+    expect(keepStateRefusal({ ...old, existing: { ...existing, slotA: existing.slotB, slotB: existing.slotA } })).toContain("not in the order");
     expect(keepStateRefusal({ ...old, existing: { ...existing, slotB: { ...existing.slotB, sizeBytes: GIB / 2 } } })).toBe("/dev/sdd4 has 512 MiB, this version needs 1 GiB there. The state on /dev/sdd cannot be kept.");
   });
 });

@@ -2,6 +2,7 @@ import { realClock } from "../../src/platform/clock.ts";
 import { realRandom } from "../../src/platform/random.ts";
 import { realCrypto } from "../../src/platform/crypto.ts";
 import { MemoryStore, type MemoryStoreOptions } from "../../src/platform/store/memory.ts";
+import type { Passwords } from "../../src/platform/passwords.ts";
 import type { Clock, FatalReason, Log, Platform } from "../../src/platform/platform.ts";
 import { createApp, type ApiApp } from "../../src/management/app.ts";
 import { ClusterView } from "../../src/management/view.ts";
@@ -41,6 +42,11 @@ export function fakePlatform(lines: LogLine[] = []): Platform {
   };
 }
 
+/** No hashes: argon2id is tried in test/platform/passwords.test.ts. */
+export const quickPasswords: Passwords = { hash: async (password) => `hash of ${password}`, verify: async (password, hash) => hash === `hash of ${password}` };
+
+export const CREDENTIALS = { server: "server-1", token: TOKEN, clusterKey: new Uint8Array(32).fill(7), passwords: quickPasswords };
+
 export interface Api {
   readonly app: ApiApp;
   readonly view: ClusterView;
@@ -50,6 +56,7 @@ export interface Api {
 export interface Answer {
   readonly status: number;
   readonly type: string;
+  readonly headers: Headers;
   readonly body: Record<string, unknown>;
 }
 
@@ -90,16 +97,17 @@ export class ApiFixture {
     const platform = fakePlatform(lines);
     const store = this.store.client(name);
     const view = new ClusterView(platform, store);
-    const app = createApp({ platform, store, view, token: TOKEN });
+    const app = createApp({ platform, store, view, ...CREDENTIALS });
     const api: Api = {
       app,
       view,
       lines,
       async call(method, path, body, headers = { authorization: `Bearer ${TOKEN}` }) {
         const sent = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
-        const response = await app.fetch(new Request(`http://server${path}`, { method, headers, body: sent }), { remote: "127.0.0.9" });
+        const type: Record<string, string> = sent === null ? {} : { "content-type": "application/json" };
+        const response = await app.fetch(new Request(`http://server${path}`, { method, headers: { ...type, ...headers }, body: sent }), { remote: "127.0.0.9" });
         const text = await response.text();
-        return { status: response.status, type: response.headers.get("content-type") ?? "", body: text === "" ? {} : JSON.parse(text) };
+        return { status: response.status, type: response.headers.get("content-type") ?? "", headers: response.headers, body: text === "" ? {} : JSON.parse(text) };
       },
     };
     this.#apis.push(api);

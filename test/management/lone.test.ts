@@ -6,7 +6,7 @@ import { createApp, type ApiApp } from "../../src/management/app.ts";
 import type { ClusterView } from "../../src/management/view.ts";
 import type { Platform } from "../../src/platform/platform.ts";
 import { giveWord, readWord, withdrawWord, withdrawWordAtStart, type LoneWord } from "../../src/role/lone.ts";
-import { ApiFixture, fakePlatform, TOKEN, type Api } from "./api-fixture.ts";
+import { CREDENTIALS, ApiFixture, fakePlatform, TOKEN, type Api } from "./api-fixture.ts";
 
 let fixture: ApiFixture;
 let api: Api;
@@ -28,7 +28,7 @@ function app(storeAnswers: boolean): ApiApp {
   };
   const platform = { clock: fakePlatform().clock, crypto: fakePlatform().crypto, log: fakePlatform().log, network } as unknown as Platform;
   const view = { map: api.view.map, storeAnswers } as unknown as ClusterView;
-  return createApp({ platform, store: fixture.store.client("server-1"), view, token: TOKEN, lone: { server: "server-1", askPort: () => Promise.resolve("refused"), give: async (word) => void given.push({ ...word, servers: [...word.servers] }) } });
+  return createApp({ platform, store: fixture.store.client("server-1"), view, ...CREDENTIALS, lone: { server: "server-1", askPort: () => Promise.resolve("refused"), give: async (word) => void given.push({ ...word, servers: [...word.servers] }) } });
 }
 async function post(to: ApiApp, path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> {
   const response = await to.request(`/api/v1${path}`, { method: "POST", headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" }, body: JSON.stringify(body) }, { remote: "127.0.0.9" });

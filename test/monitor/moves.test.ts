@@ -178,7 +178,7 @@ describe("moves", () => {
 
   test("they come to an end, whatever the sizes, and a fresh pool hardly moves", () => {
     let fresh = 0;
-    for (let seed = 1; seed <= 150; seed++) {
+    for (let seed = 1; seed <= 40; seed++) {
       const random = seeded(seed);
       const sizes = Array.from({ length: 3 + Math.floor(random() * 4) }, () => Array.from({ length: 1 + Math.floor(random() * 4) }, () => Math.ceil(random() * 4) * TB));
       const world = new World(sizes, 1 + (seed % 2), 64);
@@ -191,7 +191,7 @@ describe("moves", () => {
       world.drives.set(drained, { ...(world.drives.get(drained) as PlanDrive), draining: true });
       world.settle();
     }
-    console.log(`copies moved right after 150 pools of 64 groups were made: ${fresh}`);
-    expect(fresh).toBeLessThan(450);
+    console.log(`copies moved right after 40 pools of 64 groups were made: ${fresh}`);
+    expect(fresh).toBeLessThan(120);
   });
 });

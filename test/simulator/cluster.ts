@@ -42,6 +42,8 @@ export interface SimulatedHost {
   failed: boolean;
   /** Taken out of its server. */
   away: boolean;
+  /** No longer of the cluster: its supervisor does not start it any more. */
+  removed: boolean;
   running: RunningDrive | null;
   /** The last that was announced; 0 before the first. */
   instance: Instance;
@@ -132,7 +134,7 @@ export class SimulatedCluster {
       const id = Number(counter) as VolumeId;
       this.put(keys.volume(id), { id, name: `v${counter}`, sizeBytes: 2 ** 30, factor, lineage: id, createdAtMs: 0 });
     }
-    for (const factor of [1, 2]) this.put(keys.pool(factor), { factor, groupCount: this.options.groupCount ?? 1 });
+    for (const factor of new Set([...this.options.groups.map((group) => group.factor), ...Object.values(this.options.volumes)])) this.put(keys.pool(factor), { factor, groupCount: this.options.groupCount ?? 1 });
     for (const { factor, index, wanted } of this.options.groups) {
       const members = wanted.map((name) => this.host(name).id);
       const config: GroupConfig = { incarnation: 1, epoch: 1 as never, primary: members[0] as DriveId, primaryInstance: 0 as Instance, members, learners: [], nonce: 1 };
@@ -152,7 +154,7 @@ export class SimulatedCluster {
     const id = this.#drives.toString(16).padStart(16, "0") as DriveId;
     const medium = new DriveMedium();
     medium.format(id, new Chance(this.options.seed, `format ${id}`), this.options.capacityBytes?.[name]);
-    const host: SimulatedHost = { id, server, medium, running: null, instance: 0 as Instance, images: new Map(), starts: 0, failed: false, away: false };
+    const host: SimulatedHost = { id, server, medium, running: null, instance: 0 as Instance, images: new Map(), starts: 0, failed: false, away: false, removed: false };
     this.hosts.set(name, host);
     return host;
   }
@@ -192,7 +194,7 @@ export class SimulatedCluster {
 
   start(name: string): void {
     const host = this.host(name);
-    if (host.running || host.failed || host.away) return;
+    if (host.running || host.failed || host.away || host.removed) return;
     const { id, server, medium } = host;
     host.starts += 1;
     const chance = new Chance(this.options.seed, `${name}.${host.starts}`);

@@ -83,7 +83,7 @@ export class DiskFaults {
   }
   /** What rotted before shows only when a drive starts again: some fail after everything is healed. */
   #replaceFailed(): void {
-    for (const [name, host] of [...this.#cluster.hosts]) if (host.failed && !name.includes("~")) replaceDrive(this.#cluster, name);
+    for (const [name, host] of [...this.#cluster.hosts]) if (host.failed && !host.removed && !name.includes("~")) replaceDrive(this.#cluster, name);
     this.#cluster.time.timer(REPLACED_EVERY_MS, () => this.#replaceFailed());
   }
 
@@ -121,7 +121,7 @@ export class DiskFaults {
     const again = (): void => {
       if (this.#healed) return;
       // Some are replaced, others stay away until the end.
-      if (host.failed && this.#cluster.hosts.get(name) === host) replaceDrive(this.#cluster, name);
+      if (host.failed && !host.removed && this.#cluster.hosts.get(name) === host) replaceDrive(this.#cluster, name);
     };
     if (this.#chance.happens(0.6)) this.#cluster.time.timer(this.#chance.between(1000, 20_000), again);
   }

@@ -3,6 +3,7 @@ import { keys } from "../../src/cluster/schema.ts";
 import type { MemoryClient, TransactionFate } from "../../src/platform/store/memory.ts";
 import type { Chance } from "./chance.ts";
 import { DiskFaults } from "./disk-faults.ts";
+import { Growth } from "./growth.ts";
 import type { ProcessStore } from "./store.ts";
 import type { World } from "./world.ts";
 
@@ -36,14 +37,15 @@ export class Faults {
   readonly #world: World;
   readonly #chance: Chance;
   readonly #everyMs: number;
-  readonly #drives: readonly string[];
-  readonly #servers: readonly string[];
+  readonly #drives: string[];
+  readonly #servers: string[];
   readonly #kinds: readonly Kind[];
   readonly #fateful: boolean;
   /** How many of the faults last long: what follows from silence shows only after seconds of it. */
   readonly #longShare: number;
   readonly #turning: boolean;
   readonly #disks: DiskFaults;
+  readonly #growth: Growth;
   readonly counts: Record<string, number> = {};
   #stopped = false;
 
@@ -61,6 +63,10 @@ export class Faults {
     this.#turning = chance.happens(KIND_SHARE);
     world.cluster.fate = () => this.#storeFate();
     this.#disks = new DiskFaults(world.cluster, chance, (kind) => this.#count(kind));
+    this.#growth = new Growth(world, (kind) => this.#count(kind), (drive, server) => {
+      this.#drives.push(drive);
+      if (!this.#servers.includes(server)) this.#servers.push(server);
+    });
   }
 
   #all(): Kind[] {
@@ -113,6 +119,7 @@ export class Faults {
 
   start(): void {
     if (this.#turning) this.#watchTurningPoints();
+    this.#growth.start();
     this.#next();
   }
   #next(): void {
@@ -130,6 +137,7 @@ export class Faults {
   }
   stop(): void {
     this.#stopped = true;
+    this.#growth.stop();
   }
   heal(): void {
     const { cluster, portals, overseers } = this.#world;
@@ -327,7 +335,7 @@ export class Faults {
     const names = wanted.map((id) => cluster.nameOf(id));
     if (this.#chance.happens(0.4)) return cluster.plan(group, this.#chance.shuffled(names));
     // On different servers as far as there are any: a drive that was put elsewhere may leave one without.
-    const drives = this.#chance.shuffled(this.#drives);
+    const drives = this.#chance.shuffled(this.#drives.filter((name) => !cluster.host(name).removed));
     const first = drives.filter((name, at) => drives.findIndex((other) => cluster.host(other).server === cluster.host(name).server) === at);
     cluster.plan(group, [...first, ...drives.filter((name) => !first.includes(name))].slice(0, wanted.length));
   }

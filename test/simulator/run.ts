@@ -3,13 +3,16 @@ import { Chance } from "./chance.ts";
 import type { SimulatedCluster } from "./cluster.ts";
 import { differences, strays } from "./contents.ts";
 import { Faults } from "./faults.ts";
+import { isSettled } from "./growth.ts";
 import { readSpan, whole } from "./hosts.ts";
 import { shapeOf, type Shape } from "./shapes.ts";
 import type { SimulatedTime } from "./time.ts";
 import { DOOMED, World } from "./world.ts";
 
 /** After the last fault has ended everything is whole again within this. */
-const HEAL_MS = 60_000;
+const HEAL_MS = 90_000;
+/** And stays so for this long: a monitor that had more to move would have begun. */
+const SETTLED_MS = 5000;
 /** And every command is answered within this: longer than a gateway tries. */
 const ANSWERS_MS = 35_000;
 /** By then drives that a group has left have dropped its data. */
@@ -65,7 +68,12 @@ function tell(world: World, faults: Faults, chance: Chance, faultyMs: number): v
     pace.end();
   };
   if (chance.happens(0.5)) stop();
-  if (!time.until(nowAndThen(time, () => cluster.whole()), HEAL_MS)) cluster.fail(`not whole ${HEAL_MS / 1000} s after healing: ${state(cluster)}`);
+  let settledMs = time.nowMs();
+  const wholeForGood = (): boolean => {
+    if (!cluster.whole() || !isSettled(world)) settledMs = time.nowMs();
+    return time.nowMs() - settledMs >= SETTLED_MS;
+  };
+  if (!time.until(nowAndThen(time, wholeForGood), HEAL_MS)) cluster.fail(`not whole ${HEAL_MS / 1000} s after healing: ${state(cluster)}`);
   stop();
   const open = (): string[] => portals.filter(({ openCount }) => openCount > 0).map(({ name, openCount }) => `${openCount} through ${name}`);
   if (!time.until(() => open().length === 0 && hosts.every((host) => host.running === 0), ANSWERS_MS)) cluster.fail(`commands are not answered: ${open().join(", ")}`);
@@ -76,7 +84,7 @@ function tell(world: World, faults: Faults, chance: Chance, faultyMs: number): v
     if (cluster.config(group).members.length !== shape.copies) cluster.fail(`group ${group} has ${cluster.config(group).members.length} copies`);
     for (const difference of differences(cluster, group)) cluster.fail(difference);
   }
-  for (const name of cluster.hosts.keys()) for (const stray of strays(cluster, name)) cluster.fail(stray);
+  for (const [name, { removed }] of cluster.hosts) for (const stray of removed ? [] : strays(cluster, name)) cluster.fail(stray);
   for (const wrong of registers.check()) cluster.fail(wrong);
 }
 

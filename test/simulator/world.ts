@@ -27,7 +27,8 @@ export class World {
   readonly shape: Shape;
   readonly cluster: SimulatedCluster;
   readonly portals: readonly Portal[];
-  readonly overseers: readonly Overseer[];
+  readonly overseers: Overseer[];
+  readonly settings: PlanSettings;
   readonly hosts: readonly Host[];
   /** Users of the volume that is to be deleted. */
   readonly doomed: readonly Host[];
@@ -42,10 +43,10 @@ export class World {
     this.cluster = makeCluster(seed, chance, shape, verbose);
     const servers = [...new Set([...this.cluster.hosts.values()].map(({ server }) => server))];
     const driveTimeoutMs = chance.pick([2000, 5000, 30_000]);
-    const settings: PlanSettings = { driveTimeoutMs, serverTimeoutMs: chance.pick([driveTimeoutMs, 8000, 600_000]), fullShare: 0.85, slackCopies: new Chance(seed, "rebalancing").pick([1, 2, Infinity]) };
+    this.settings = { driveTimeoutMs, serverTimeoutMs: chance.pick([driveTimeoutMs, 8000, 600_000]), fullShare: 0.85, slackCopies: new Chance(seed, "rebalancing").pick([1, 2, Infinity]) };
     // A1: reads by round trips instead of leases. A course of its own, so that older seeds' other choices stay.
     if (new Chance(seed, "strict reads").happens(0.15)) this.cluster.put(keys.settings, { loneSurvivor: "confirm", strictReads: true });
-    this.overseers = servers.map((server) => new Overseer(this.cluster, `m${server.slice(1)}`, server, seed, settings));
+    this.overseers = servers.map((server) => new Overseer(this.cluster, `m${server.slice(1)}`, server, seed, this.settings));
     this.portals = chance.shuffled(servers).slice(0, 2 + chance.below(2)).map((server) => new Portal(this.cluster, `g${server.slice(1)}`, server, seed));
     this.cluster.residents.push(...this.overseers, ...this.portals);
     this.pace = new Pace(this.cluster.time, new Chance(seed, "pace"));

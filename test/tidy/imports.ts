@@ -38,7 +38,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "drizzle-orm": ["management/database"],
   valibot: ["cluster", "management", "monitor", "platform/store", "role", "server", "trial", "formation", "cli", "console", "installer", "network"],
   pino: ["platform/log.ts"],
-  commander: ["main.ts", "trial.ts", "cli"],
+  commander: ["main.ts", "trial.ts", "cli", "network/commands.ts", "console/commands.ts"],
   react: ["web", "console", "installer"],
   "react-dom": ["web"],
   "@mantine/core": ["web"],

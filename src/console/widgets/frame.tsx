@@ -1,6 +1,6 @@
 import { Box, Text } from "ink";
 import type { ReactNode } from "react";
-import { useScreenSize } from "./mount.ts";
+import { useScreenSize, useStandingNotice } from "./mount.ts";
 
 export interface FooterKey {
   /** As written on the key: "Enter", "Esc", "Space". */
@@ -14,10 +14,12 @@ export interface FooterKey {
  */
 export function Frame({ title, right = "", notice, keys, children }: { title: string; right?: string; notice?: string | undefined; keys: readonly FooterKey[]; children?: ReactNode }): ReactNode {
   const { columns, rows } = useScreenSize();
+  const standing = useStandingNotice();
   const width = columns - 1;
   return (
     <Box flexDirection="column" width={width} height={rows}>
       <Bar text={` ${title}`} right={`${right} `} width={width} background="blue" foreground="white" />
+      {standing === undefined ? null : <Bar text={` ${standing}`} right="" width={width} background="yellow" foreground="black" />}
       {notice === undefined ? null : <Bar text={` ${notice}`} right="" width={width} background="yellow" foreground="black" />}
       <Box flexDirection="column" flexGrow={1} paddingX={1} paddingY={1} overflow="hidden">
         {children}

@@ -14,8 +14,9 @@ export interface ScreenSize {
 interface ScreenValue {
   readonly size: ScreenSize;
   readonly handlers: Set<{ current: KeyHandler }>;
+  readonly standing: string | undefined;
 }
-const ScreenContext = createContext<ScreenValue>({ size: { columns: 80, rows: 25 }, handlers: new Set() });
+const ScreenContext = createContext<ScreenValue>({ size: { columns: 80, rows: 25 }, handlers: new Set(), standing: undefined });
 
 export interface Mounted {
   /** Gives the key to the screen and returns when what it changed is drawn, so that the next key meets the new screen. */
@@ -23,8 +24,8 @@ export interface Mounted {
   unmount(): void;
 }
 
-/** Draws `node`; `onFrame` gets each frame as lines of text with SGR sequences. Knows nothing of terminals. */
-export function mount(node: ReactNode, size: ScreenSize, onFrame: (frame: string) => void): Mounted {
+/** Draws `node`; `onFrame` gets each frame as lines of text with SGR sequences. Knows nothing of terminals. `standing`: see `useStandingNotice`. */
+export function mount(node: ReactNode, size: ScreenSize, onFrame: (frame: string) => void, standing?: string): Mounted {
   const handlers = new Set<{ current: KeyHandler }>();
   const output = Object.assign(new EventEmitter(), {
     isTTY: true,
@@ -36,7 +37,7 @@ export function mount(node: ReactNode, size: ScreenSize, onFrame: (frame: string
     },
   });
   let closing = false;
-  const tree = (): ReactNode => createElement(ScreenContext.Provider, { value: { size, handlers } }, node);
+  const tree = (): ReactNode => createElement(ScreenContext.Provider, { value: { size, handlers, standing } }, node);
   const instance = render(tree(), {
     stdout: output as unknown as NodeJS.WritableStream,
     stdin: Object.assign(new EventEmitter(), { isTTY: false }) as unknown as NodeJS.ReadableStream,
@@ -77,4 +78,9 @@ export function useKeys(handler: KeyHandler, active = true): void {
 /** Columns and rows of the terminal; a line holds one character fewer than `columns`. */
 export function useScreenSize(): ScreenSize {
   return useContext(ScreenContext).size;
+}
+
+/** What every screen of this run says below its title, whatever it shows; undefined when there is nothing to say. */
+export function useStandingNotice(): string | undefined {
+  return useContext(ScreenContext).standing;
 }

@@ -18,8 +18,8 @@ export interface TerminalRun {
   close(): void;
 }
 
-/** Shows `node` on this process's own terminal until `close`. Colours need FORCE_COLOR=1 before Ink is first imported. */
-export function runOnTerminal(node: ReactNode, input: ReadStream, output: WriteStream): TerminalRun {
+/** Shows `node` on this process's own terminal until `close`, with `standing` on every screen. Colours need FORCE_COLOR=1 before Ink is first imported. */
+export function runOnTerminal(node: ReactNode, input: ReadStream, output: WriteStream, standing?: string): TerminalRun {
   const size = {
     columns: Math.max(output.columns || COLUMNS_DEFAULT, COLUMNS_DEFAULT),
     rows: Math.min(Math.max(output.rows || ROWS_DEFAULT, ROWS_DEFAULT), ROWS_MAX),
@@ -43,7 +43,7 @@ export function runOnTerminal(node: ReactNode, input: ReadStream, output: WriteS
   const mounted = mount(node, size, (next) => {
     frame = next;
     if (!closed) show(next);
-  });
+  }, standing);
 
   const parser = new KeyParser();
   let lastKeyMs = performance.now();

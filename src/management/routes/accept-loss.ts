@@ -23,7 +23,7 @@ export const acceptLossRoutes: readonly Route[] = [
     body: acceptLossBody,
     answer: "AcceptLossAnswer",
     async handle({ context, body, caller, audit }): Promise<AcceptLossAnswer> {
-      audit(body.confirm === undefined ? "loss looked at" : "loss accepted", { drives: body.drives, servers: body.servers });
+      audit(body.confirm === undefined ? null : "loss accepted", { drives: body.drives, servers: body.servers });
       const map = await readMap(context);
       const drives = namedDrives(map, body);
       const unproved = await unprovedServers(context, map, drives);

@@ -1,3 +1,5 @@
+import { parseValue } from "../../cluster/schema.ts";
+import { auditLogRecord } from "../../cluster/users.ts";
 import type { AuditAnswer } from "../api/cluster.ts";
 import { route, type Route } from "../route.ts";
 import { readAudit } from "./accept-loss.ts";
@@ -7,11 +9,12 @@ export const auditRoutes: readonly Route[] = [
     method: "GET",
     path: "/audit",
     access: "viewer",
-    summary: "What was changed, by whom, newest first",
+    summary: "What was changed, by whom, newest first; with ?losses the data that was given up, which is kept apart",
     answer: "AuditAnswer",
-    async handle({ context }): Promise<AuditAnswer> {
-      const records = await readAudit(context.store);
-      return { records: records.toReversed().map((record) => ({ ...record, who: "token", server: "", result: "done" })) };
+    async handle({ context: { store }, query }): Promise<AuditAnswer> {
+      if (query.has("losses")) return { records: (await readAudit(store)).toReversed().map((record) => ({ ...record, who: "", server: "", result: "done" })) };
+      const { entries } = await store.range("audit-log/");
+      return { records: entries.map(({ key, value }) => parseValue(auditLogRecord, key, value)).toReversed() };
     },
   }),
 ];

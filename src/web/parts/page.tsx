@@ -36,7 +36,7 @@ export function Page({ title, description, actions, children }: PageProps): Reac
 }
 
 interface ShownProps<T> {
-  readonly query: UseQueryResult<T>;
+  readonly query: Pick<UseQueryResult<T>, "data" | "error" | "isFetching"> & { readonly refetch: () => unknown };
   /** Rows of the placeholder while it loads. */
   readonly rows?: number;
   readonly children: (data: T) => ReactNode;
@@ -61,7 +61,7 @@ export function Shown<T>({ query, rows = 4, children }: ShownProps<T>): ReactNod
         <Alert color="red" icon={<IconAlertCircle />} title={data === undefined ? "This cannot be shown now" : "This may be out of date"} role="alert">
           <Stack gap="xs" align="flex-start">
             <Text size="sm">{sentenceOf(error)}</Text>
-            <Button size="xs" variant="default" loading={isFetching} onClick={() => void refetch()}>
+            <Button size="xs" variant="default" loading={isFetching} onClick={() => refetch()}>
               Ask again
             </Button>
           </Stack>

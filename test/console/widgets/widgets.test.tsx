@@ -25,6 +25,10 @@ describe("the frame", () => {
     expect(lines[24]).toBe(" Enter: next   Esc: back");
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(80);
   });
+  test("says on every screen what was said once for all of them", () => {
+    screen = openScreen(<Frame title="t" notice="one copy" keys={[]} />, { columns: 80, rows: 25 }, "nothing is kept");
+    expect(screen.text().split("\n").slice(0, 3)).toEqual([" t", " nothing is kept", " one copy"]);
+  });
   test("cuts a body that is too long instead of losing its footer", () => {
     open(<Frame title="t" keys={[{ key: "Esc", does: "back" }]}>{Array.from({ length: 40 }, (_, index) => <Text key={index}>{`line ${index}`}</Text>)}</Frame>, { columns: 80, rows: 24 });
     const lines = screen.text().split("\n");
