@@ -30,6 +30,8 @@ export interface ApplianceOptions {
   readonly directory: string;
   readonly ports: ServerPorts;
   readonly places: DrivePlaces;
+  /** lsblk's words for what may become a drive; a test adds "loop". */
+  readonly deviceKinds?: readonly string[];
   /** Where the page of an unconfigured server is served. */
   readonly setupAddress: string;
 }
