@@ -12,6 +12,8 @@ import { Away } from "./away.ts";
 import { forgetPredecessors, predecessors } from "./bans.ts";
 import { FenceObeyer } from "./fences.ts";
 import { announceInstance } from "./announce.ts";
+import { readKey } from "./cluster-key.ts";
+import { PortalReports } from "./portal-reports.ts";
 import type { RoleContext, RunningRole, RunRole } from "./role.ts";
 import { StoreSilence } from "./store-silence.ts";
 
@@ -26,8 +28,6 @@ const RETRY_MS_MAX = 2_000;
 /** A watch that is later than this has lost its store. */
 const CATCH_UP_MS = 1_000;
 const CATCH_UP_LOOK_MS = 5;
-/** A cluster key is 32 random bytes; a longer file is not one. */
-const KEY_BYTES = 32;
 
 /** How this process reaches drives: `remote` speaks TCP; a process that holds drives of its own puts a shorter way before it. */
 export type DialerFactory = (self: Peer, remote: Dialer) => Dialer;
@@ -69,6 +69,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
     platform.fatal("port-taken", error instanceof Error ? error.message : String(error));
   }
   await registration.serving();
+  const reports = new PortalReports(platform, store, config.name, instance, target);
   const away = new Away({ clock: platform.clock, log: platform.log, store, map, reach: gateway.reach, door: target, instance, server: config.name as ServerName });
   const forgetting = forgetPredecessors(store, platform.clock, config.name, instance);
   const silence = new StoreSilence(platform, store, (silent) => {
@@ -82,6 +83,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   return {
     async stop(): Promise<void> {
       silence.close();
+      reports.close();
       await away.close();
       forgetting.cancel();
       await target.stop();
@@ -125,20 +127,6 @@ async function caughtUp({ store, platform: { clock } }: { store: RoleContext["st
   }
   while (read !== null && map.revision < read.revision && (patient || clock.nowMs() - begunMs < CATCH_UP_MS)) {
     await new Promise<void>((resolve) => void clock.timer(CATCH_UP_LOOK_MS, resolve));
-  }
-}
-
-/** The cluster key from its file; ends the process when it is not there. */
-export async function readKey({ platform, config }: RoleContext): Promise<Uint8Array> {
-  try {
-    const file = await platform.files.open(config.clusterKeyFile, {});
-    const bytes = Buffer.alloc(KEY_BYTES + 1);
-    const length = await file.read(bytes, 0, bytes.length, 0);
-    await file.close();
-    if (length !== KEY_BYTES) throw new Error(`it does not hold ${KEY_BYTES} bytes`);
-    return bytes.subarray(0, KEY_BYTES);
-  } catch (error) {
-    return platform.fatal("configuration", `the cluster key ${config.clusterKeyFile} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -19,7 +19,7 @@ interface Extent {
   readonly held: BigUint64Array | null;
   /** A copy has brought the extent's version to the learner. */
   versioned: boolean;
-  /** Newest live write: a copy that was read before must not set the learner's version back. */
+  /** Newest live write, or version that a copy brought: a copy that was read before must not set the learner's version back. */
   newest: EntryId;
 }
 
@@ -102,9 +102,11 @@ export class ToCopy {
     return { ranges: runs(extent, span), held: extent.held, bringsVersion: !extent.versioned && left === span.count };
   }
 
-  /** The version that a copy brings which was read under `version`. */
+  /** The version that a copy brings which was read under `version`, and is sent next. */
   version(span: Span, version: EntryId): EntryId {
-    return laterId(version, this.#extents.get(nameOf(span))?.newest ?? NO_ENTRY);
+    const extent = this.#extents.get(nameOf(span)) as Extent;
+    extent.newest = laterId(version, extent.newest);
+    return extent.newest;
   }
 
   /** The copies of the span are in the stream: what is assigned from now on the learner applies there. */
