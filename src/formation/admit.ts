@@ -8,7 +8,7 @@ import { fingerprintOf } from "../platform/certificates.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { ClusterStore } from "../platform/store.ts";
 import { readCode, giveTryBack, takeTry, type CodeWorld } from "./join-code.ts";
-import { joinWord, type Admission, type JoinHelloAnswer, type JoinHelloBody, type JoinProveAnswer, type JoinProveBody, type JoinWord } from "./join-messages.ts";
+import { joinWord, type Admission, type JoinHelloAnswer, type JoinHelloBody, type JoinProveAnswer, type JoinProveBody, type JoinWord } from "../cluster/join-messages.ts";
 import { isProof, keyOf, NONCE_BYTES, proofOf, type Proven } from "./proof.ts";
 
 /** A joiner proves itself within seconds of its hello. */

@@ -5,7 +5,7 @@ import { Problem } from "../management/problem.ts";
 import type { Platform } from "../platform/platform.ts";
 import { shownAuthority, type ShownAuthority } from "../platform/tls-peer.ts";
 import { readJoinCode } from "./code.ts";
-import { joinHelloAnswer, joinProveAnswer, type Admission, type JoinWord } from "./join-messages.ts";
+import { joinHelloAnswer, joinProveAnswer, type Admission, type JoinWord } from "../cluster/join-messages.ts";
 import { isProof, keyOf, NONCE_BYTES, proofOf } from "./proof.ts";
 
 const SHOWN_WITHIN_MS = 5_000;

@@ -6,7 +6,7 @@ import { readTls } from "../role/tls.ts";
 import { configurationStep, drivesStep, memberOf, planOf } from "./configure.ts";
 import { writeDurably } from "./durable.ts";
 import { ensureServerCertificate, saveAuthority, secretFiles } from "./identity.ts";
-import type { Admission } from "./join-messages.ts";
+import type { Admission } from "../cluster/join-messages.ts";
 import { repeatedly } from "./put.ts";
 import type { JoinPlan, Plan, SetupFile } from "./setup-file.ts";
 import type { Step } from "./steps.ts";

@@ -62,6 +62,8 @@ export class Appliance {
   #error: string | null = null;
   /** A formation is at work, or is being decided: one at a time. */
   #busy = false;
+  /** Of the plan that this process has carried out; the store knows it, too. */
+  clusterName: string | null = null;
 
   constructor(options: ApplianceOptions) {
     this.options = options;
@@ -216,6 +218,7 @@ export class Appliance {
     if (plan === null) return;
     this.#busy = true;
     this.#error = null;
+    this.clusterName = plan.clusterName;
     try {
       const steps = plan.kind === "create" ? createSteps(this.#world, this.setup) : joinSteps(this.#world, this.setup);
       await runSteps(this.setup, steps, (progress) => {

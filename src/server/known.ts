@@ -10,9 +10,11 @@ import type { Running } from "./appliance.ts";
 const FRESH_MS = 1_000;
 /** Older than this it says nothing about now. */
 const STALE_MS = 15_000;
+/** When nothing is known yet, or only what is stale, the answer is waited for, but not as long as a silent store takes. */
+const WAIT_MS = 800;
 const STATUS_WITHIN_MS = 5_000;
 
-/** What the console shows of the cluster, asked in the background: the console is answered at once, whatever is silent. */
+/** What the console shows of the cluster, asked in the background: the console is answered soon, whatever is silent. */
 export class Known {
   readonly #clock: Clock;
   readonly #status: Remembered<StatusAnswer>;
@@ -26,18 +28,18 @@ export class Known {
     this.#cluster = new Remembered(clock);
   }
 
-  status(running: Running): StatusAnswer | undefined {
+  status(running: Running): Promise<StatusAnswer | undefined> {
     return this.#status.look(() => askStatus(running));
   }
-  joinCode(running: Running): ShownCode | undefined {
-    const code = this.#code.look(() => currentJoinCode(running.code));
+  async joinCode(running: Running): Promise<ShownCode | undefined> {
+    const code = await this.#code.look(() => currentJoinCode(running.code));
     return code && code.expiresAtMs > this.#clock.wallMs() ? code : undefined;
   }
   forgetCode(): void {
     this.#code.forget();
   }
-  cluster(running: Running): ClusterRecord | undefined {
-    const record = this.#cluster.look(async () => {
+  async cluster(running: Running): Promise<ClusterRecord | undefined> {
+    const record = await this.#cluster.look(async () => {
       const { found } = await running.store.get(keys.cluster);
       return found === null ? null : parseValue(clusterRecord, keys.cluster, found.value);
     }, Infinity);
@@ -51,17 +53,21 @@ class Remembered<T> {
   #value: T | undefined;
   #atMs = -Infinity;
   #askedMs = -Infinity;
-  #asking = false;
+  #asking: Promise<void> | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /** What was answered last, no older than `staleMs`; asks again when that was a while ago. */
-  look(ask: () => Promise<T>, staleMs: number = STALE_MS): T | undefined {
+  async look(ask: () => Promise<T>, staleMs: number = STALE_MS): Promise<T | undefined> {
     const nowMs = this.#clock.nowMs();
-    if (!this.#asking && nowMs - this.#askedMs >= FRESH_MS) void this.#ask(ask);
-    return nowMs - this.#atMs <= staleMs ? this.#value : undefined;
+    if (this.#asking === null && nowMs - this.#askedMs >= FRESH_MS) this.#asking = this.#ask(ask);
+    const isStale = (): boolean => this.#value === undefined || this.#clock.nowMs() - this.#atMs > staleMs;
+    if (isStale() && this.#asking !== null) {
+      await Promise.race([this.#asking, new Promise<void>((resolve) => void this.#clock.timer(WAIT_MS, resolve))]);
+    }
+    return isStale() ? undefined : this.#value;
   }
   forget(): void {
     this.#atMs = -Infinity;
@@ -69,7 +75,6 @@ class Remembered<T> {
   }
 
   async #ask(ask: () => Promise<T>): Promise<void> {
-    this.#asking = true;
     this.#askedMs = this.#clock.nowMs();
     try {
       this.#value = await ask();
@@ -77,7 +82,7 @@ class Remembered<T> {
     } catch {
       // What was known stays until it is stale.
     } finally {
-      this.#asking = false;
+      this.#asking = null;
     }
   }
 }

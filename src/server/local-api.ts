@@ -5,7 +5,7 @@ import { Problem, problemResponse } from "../management/problem.ts";
 import { fingerprintOf } from "../platform/certificates.ts";
 import { StoreUnavailable } from "../platform/store.ts";
 import { readTls } from "../role/tls.ts";
-import type { Appliance } from "./appliance.ts";
+import type { Appliance, Running } from "./appliance.ts";
 import { Known } from "./known.ts";
 import { addLocalDrive, freeDrives } from "./local-drives.ts";
 import { readLog } from "./local-log.ts";
@@ -35,7 +35,7 @@ export class LocalApi {
     this.#known = new Known(appliance.options.platform);
     const powerOf = (what: Power): Handler => async (request) => await power(appliance, this.#known, what, await body(request, powerBody));
     this.#routes = {
-      "GET /local/state": async () => await Promise.resolve(this.#state()),
+      "GET /local/state": async () => await this.#state(),
       "POST /local/create": async (request) => await appliance.create(await body(request, createBody)),
       "POST /local/join": async (request) => await appliance.join(await body(request, joinBody)),
       "POST /local/retry": async () => await Promise.resolve(appliance.retry()),
@@ -65,13 +65,12 @@ export class LocalApi {
     }
   }
 
-  #state(): LocalState {
+  async #state(): Promise<LocalState> {
     const { phase, progress, error, setup, running } = this.#appliance;
     const plan = setup.plan;
     const name = running?.config.name ?? plan?.serverName;
     const address = running?.config.address ?? plan?.address;
-    const status = running === null ? undefined : this.#known.status(running);
-    const joinCode = running === null ? undefined : this.#known.joinCode(running);
+    const [status, joinCode, cluster] = running === null ? [] : await Promise.all([this.#known.status(running), this.#known.joinCode(running), this.#cluster(running)]);
     return {
       phase,
       version: VERSION,
@@ -79,19 +78,17 @@ export class LocalApi {
       ...(error === null ? {} : { error }),
       ...(name === undefined ? {} : { name }),
       ...(address === undefined ? {} : { address }),
-      ...this.#cluster(),
+      ...(cluster ?? {}),
       ...(status === undefined ? {} : { status }),
       ...(joinCode === undefined ? {} : { joinCode }),
     };
   }
 
-  #cluster(): Pick<LocalState, "cluster"> {
-    const { running, setup } = this.#appliance;
-    const config = running?.config;
-    if (config === undefined) return {};
-    const record = this.#known.cluster(running!);
-    const name = record?.name ?? setup.plan?.clusterName;
-    if (name === undefined) return {};
+  async #cluster(running: Running): Promise<Pick<LocalState, "cluster">> {
+    const { config } = running;
+    const record = await this.#known.cluster(running);
+    const name = record?.name ?? this.#appliance.clusterName;
+    if (name === null) return {};
     return { cluster: { name, id: config.clusterId, fingerprint: fingerprintOf(readTls(config.tlsDirectory).authority), evaluation: record?.evaluation === true } };
   }
 

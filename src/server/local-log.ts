@@ -33,11 +33,11 @@ function tail(file: string): string[] {
 /** A line of our own is JSON: its time and its sentence are what a console has room for. */
 function readable(line: string): string {
   try {
-    const { time, level, msg, role } = JSON.parse(line) as { time?: unknown; level?: unknown; msg?: unknown; role?: unknown };
-    if (typeof msg !== "string") return line;
-    const clock = typeof time === "number" ? `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} ` : typeof time === "string" ? `${time.slice(0, 19).replace("T", " ")} ` : "";
-    const worse = level === 40 || level === "warn" ? "warning: " : level === 50 || level === "error" ? "error: " : "";
-    return `${clock}${worse}${typeof role === "string" && !msg.includes(role) ? `${role}: ` : ""}${msg}`;
+    const { time, level, message, role } = JSON.parse(line) as { time?: unknown; level?: unknown; message?: unknown; role?: unknown };
+    if (typeof message !== "string") return line;
+    const clock = typeof time === "string" ? `${time.slice(0, 19).replace("T", " ")} ` : "";
+    const worse = level === "warn" ? "warning: " : level === "error" ? "error: " : "";
+    return `${clock}${worse}${typeof role === "string" && !message.includes(role) ? `${role}: ` : ""}${message}`;
   } catch {
     return line;
   }

@@ -10,7 +10,7 @@ export type Power = "restart" | "power-off";
 /** Restarts this machine or switches it off, in order. Without `confirm` only says what it would cost, as a `Problem`. */
 export async function power(appliance: Appliance, known: Known, what: Power, { confirm }: LocalPowerBody): Promise<LocalStarted> {
   const { running, options: { platform } } = appliance;
-  if (confirm !== true) throw new Problem("not-possible", costOf(what, running?.config.name ?? null, running === null ? undefined : known.status(running)));
+  if (confirm !== true) throw new Problem("not-possible", costOf(what, running?.config.name ?? null, running === null ? undefined : await known.status(running)));
   platform.log.warn(what === "restart" ? "This machine restarts: somebody asked for it on its console" : "This machine is switched off: somebody asked for it on its console");
   const ran = await systemRunner(["systemctl", "--no-block", what === "restart" ? "reboot" : "poweroff"]);
   if (ran.code !== 0) throw new Problem("not-possible", `This machine could not be ${what === "restart" ? "restarted" : "switched off"}: ${ran.stderr.trim() || "systemctl is not there"}.`);
