@@ -1,10 +1,10 @@
 import * as v from "valibot";
 
-/** POST /api/v1/join/hello and POST /api/v1/join/prove: what a server that joins and one of the cluster say to each other. */
+/** GET /api/v1/join/hello?nonce= and POST /api/v1/join/prove: what a server that joins and one of the cluster say to each other. */
 const hex = (bytes: number) => v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`)));
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
 
-export const joinHelloBody = v.object({ nonce: hex(32), version: text });
+export const joinHello = v.object({ nonce: hex(32) });
 export const joinHelloAnswer = v.object({ session: hex(16), nonce: hex(32), salt: hex(16), version: text });
 
 /** `word` is a JoinWord as JSON, since the proof is over its bytes. */
@@ -33,7 +33,7 @@ export const admission = v.object({
 });
 export const joinProveAnswer = v.object({ proof: hex(32), clusterName: v.string(), admission: v.nullable(admission) });
 
-export type JoinHelloBody = v.InferOutput<typeof joinHelloBody>;
+export type JoinHello = v.InferOutput<typeof joinHello>;
 export type JoinHelloAnswer = v.InferOutput<typeof joinHelloAnswer>;
 export type JoinProveBody = v.InferOutput<typeof joinProveBody>;
 export type JoinWord = v.InferOutput<typeof joinWord>;

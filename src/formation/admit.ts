@@ -8,7 +8,7 @@ import { fingerprintOf } from "../platform/certificates.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { ClusterStore } from "../platform/store.ts";
 import { readCode, giveTryBack, takeTry, type CodeWorld } from "./join-code.ts";
-import { joinWord, type Admission, type JoinHelloAnswer, type JoinHelloBody, type JoinProveAnswer, type JoinProveBody, type JoinWord } from "../cluster/join-messages.ts";
+import { joinWord, type Admission, type JoinHelloAnswer, type JoinHello, type JoinProveAnswer, type JoinProveBody, type JoinWord } from "../cluster/join-messages.ts";
 import { isProof, keyOf, NONCE_BYTES, proofOf, type Proven } from "./proof.ts";
 
 /** A joiner proves itself within seconds of its hello. */
@@ -54,7 +54,7 @@ export class Doorkeeper {
     this.#fingerprint = fingerprintOf(secrets.authority.certificate);
   }
 
-  async hello({ nonce }: JoinHelloBody): Promise<JoinHelloAnswer> {
+  async hello({ nonce }: JoinHello): Promise<JoinHelloAnswer> {
     const known = await readCode(this.#code);
     if (known === null || known.record.triesLeft === 0) throw noCode(known !== null);
     const { random, clock } = this.#platform;

@@ -42,8 +42,8 @@ export async function askCluster(platform: Pick<Platform, "crypto" | "random" | 
     throw new Problem("not-possible", `The cluster at ${host} has the fingerprint ${shown.fingerprint}, not ${question.fingerprint} as before. Something else answers there: look at the network.`);
   }
   const joinerNonce = platform.random.bytes(NONCE_BYTES);
-  const ask = (path: string, body: object): Promise<unknown> => post(`https://${host}:${port}/api/v1/join/${path}`, shown.authority, body);
-  const hello = parse(joinHelloAnswer, await ask("hello", { nonce: hex(joinerNonce), version: VERSION }));
+  const ask = (path: string, body: object | null): Promise<unknown> => request(`https://${host}:${port}/api/v1/join/${path}`, shown.authority, body);
+  const hello = parse(joinHelloAnswer, await ask(`hello?nonce=${hex(joinerNonce)}`, null));
   if (hello.version !== VERSION) {
     throw new Problem("not-possible", `The cluster runs VirtuStor ${hello.version}, this server ${VERSION}. Install version ${hello.version} on it, then join again.`);
   }
@@ -71,14 +71,12 @@ async function shownBy(host: string, port: number): Promise<ShownAuthority> {
   }
 }
 
-async function post(url: string, authority: string, body: object): Promise<unknown> {
+async function request(url: string, authority: string, body: object | null): Promise<unknown> {
   let response: Response;
   let answer: unknown;
   try {
     response = await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
+      ...(body === null ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
       redirect: "error",
       tls: { ca: authority },
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { command } from "../installer/command.ts";
 import type { DriveChoice } from "../installer/drives.ts";
 import { readDrives } from "../installer/machine.ts";
-import type { RealPlatform } from "../platform/real.ts";
+import type { Platform } from "../platform/platform.ts";
 import { formDrive } from "./drive.ts";
 import { shapeOf, type DrivePlaces } from "./places.ts";
 
@@ -24,7 +24,7 @@ export async function freeDevices(kinds?: readonly string[]): Promise<DriveChoic
  * Whole devices, each with an XFS (with reflink) of its own, mounted below the server's directory. The filesystem's UUID is made of the
  * drive's id, so that the mount is found again whatever name the device has after the next start.
  */
-export function devicePlaces(platform: RealPlatform, stateDirectory: string, kinds?: readonly string[]): DrivePlaces {
+export function devicePlaces(platform: Platform, stateDirectory: string, kinds?: readonly string[]): DrivePlaces {
   return {
     async unfit(place) {
       const found = (await readDrives(kinds)).find(({ device }) => device === place);

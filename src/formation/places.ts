@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DriveId } from "../base/ids.ts";
-import type { RealPlatform } from "../platform/real.ts";
+import type { Platform } from "../platform/platform.ts";
 import { DRIVE_ENTRIES, formDrive, unfitForDrive } from "./drive.ts";
 
 /** What a formatted drive's line in the configuration says, except its port. */
@@ -28,7 +28,7 @@ const DIRECTORY_SEGMENTS = 4;
 const USABLE_SHARE = 0.96;
 
 /** Plain directories, for tests and for machines that keep other things on their disks, too. */
-export function directoryPlaces(platform: RealPlatform): DrivePlaces {
+export function directoryPlaces(platform: Platform): DrivePlaces {
   return {
     unfit: (place) => Promise.resolve(place.startsWith("/") ? unfitForDrive(place) : `${place} is not an absolute path`),
     async format(place, drive) {
@@ -44,7 +44,7 @@ export function directoryPlaces(platform: RealPlatform): DrivePlaces {
 
 /** What a drive in `directory` has for data, and its journal, which it shares the filesystem with. */
 export async function shapeOf(
-  platform: RealPlatform,
+  platform: Platform,
   directory: string,
   journalSegments: number,
 ): Promise<{ capacityBytes: number; journalSegments: number; journalSegmentBytes: number }> {

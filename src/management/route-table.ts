@@ -7,11 +7,14 @@ import { clusterRoutes } from "./routes/cluster.ts";
 import { driveRoutes } from "./routes/drives.ts";
 import { hostRoutes } from "./routes/hosts.ts";
 import { loginRoutes } from "./routes/login.ts";
+import { leavingRoutes } from "./routes/leaving.ts";
 import { loneRoutes } from "./routes/lone.ts";
 import { mappingRoutes } from "./routes/mappings.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { scrubRoutes } from "./routes/scrub.ts";
+import { serverRoutes } from "./routes/servers.ts";
+import { portalSessionRoutes } from "./routes/sessions.ts";
 import { settingsRoutes } from "./routes/settings.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
 import { statusRoutes } from "./routes/status.ts";
@@ -37,6 +40,8 @@ export const ROUTES: readonly Route[] = [
   ...hostRoutes,
   ...mappingRoutes,
   ...driveRoutes,
+  ...serverRoutes,
+  ...leavingRoutes,
   ...scrubRoutes,
   ...settingsRoutes,
   ...loneRoutes,
@@ -44,6 +49,7 @@ export const ROUTES: readonly Route[] = [
   ...auditRoutes,
   ...alertRoutes,
   ...statisticsRoutes,
+  ...portalSessionRoutes,
   ...notificationRoutes,
   ...metricsRoutes,
   ...loginRoutes,

@@ -144,6 +144,8 @@ export class Appliance {
       const joiner = { id: this.setup.id, name: body.serverName, address: body.ownAddress, commit: body.fingerprint !== undefined };
       const cluster = await askCluster(platform, { address: body.address, apiPort: ports.api, code: body.code, joiner, ...(body.fingerprint === undefined ? {} : { fingerprint: body.fingerprint }) });
       if (cluster.admission === null) return { clusterName: cluster.name, fingerprint: cluster.fingerprint };
+      // What is left of a cluster that this server was in before.
+      this.#forgetSecrets();
       await keepAdmission(directory, cluster.admission, { name: body.serverName, address: body.ownAddress });
       const { clusterId, incarnation, endpoints, portalGroupTag } = cluster.admission;
       this.setup.begin({
@@ -200,6 +202,14 @@ export class Appliance {
     return places.map((place) => ({ place, id: newDriveId(this.options.platform.random), formed: null }));
   }
 
+  /** An administrator has removed this server from its cluster: it waits for another one. */
+  async #removed(): Promise<void> {
+    this.#running = null;
+    this.clusterName = null;
+    this.options.platform.log.warn("This server was removed from its cluster; it can be set up again on its console");
+    await this.#page.open();
+  }
+
   #forgetSecrets(): void {
     const { directory } = this.options;
     const { clusterKey, token, tls } = secretFiles(directory);
@@ -246,7 +256,7 @@ export class Appliance {
     const config = readConfig(configFile);
     const store = await openStore(platform, config);
     const code: CodeWorld = { store, clock: platform.clock, random: platform.random, sealer: realSealer(readFileSync(config.clusterKeyFile)) };
-    const { started, server } = startServer({ platform, processes, store, config, configFile });
+    const { started, server } = startServer({ platform, processes, store, config, configFile, removed: () => void this.#removed() });
     this.#running = { server, store, config, code };
     // What keeps a server from starting is the administrator's to mend: a line, not a stack.
     started.catch((error: Error) => platform.fatal("configuration", error.message));

@@ -1,4 +1,5 @@
-import { joinHelloBody, joinProveBody, type JoinHelloAnswer, type JoinHelloBody, type JoinProveAnswer, type JoinProveBody } from "../../cluster/join-messages.ts";
+import * as v from "valibot";
+import { joinHello, joinProveBody, type JoinHelloAnswer, type JoinHello, type JoinProveAnswer, type JoinProveBody } from "../../cluster/join-messages.ts";
 import type { ClusterAnswer, JoinCodeAnswer } from "../api/cluster.ts";
 import type { ApiContext } from "../app.ts";
 import { Problem } from "../problem.ts";
@@ -9,7 +10,7 @@ export interface Joining {
   /** Of the cluster's certificate authority. */
   readonly fingerprint: string;
   newCode(): Promise<JoinCodeAnswer>;
-  hello(body: JoinHelloBody): Promise<JoinHelloAnswer>;
+  hello(body: JoinHello): Promise<JoinHelloAnswer>;
   prove(body: JoinProveBody): Promise<JoinProveAnswer>;
 }
 
@@ -38,14 +39,17 @@ export const clusterRoutes: readonly Route[] = [
     },
   }),
   route({
-    method: "POST",
+    method: "GET",
     path: "/join/hello",
     // Whoever knows the join code: it is proved with the next request.
     access: "public",
     summary: "First half of a server's join: nonces and the code's salt",
-    body: joinHelloBody,
     answer: "JoinHelloAnswer",
-    handle: async ({ context, body }): Promise<JoinHelloAnswer> => await joiningOf(context).hello(body),
+    async handle({ context, query }): Promise<JoinHelloAnswer> {
+      const parsed = v.safeParse(joinHello, { nonce: query.get("nonce") });
+      if (!parsed.success) throw new Problem("bad-request", "A join begins with a nonce of 32 bytes, hexadecimal.");
+      return await joiningOf(context).hello(parsed.output);
+    },
   }),
   route({
     method: "POST",

@@ -102,9 +102,10 @@ export class ToCopy {
     return { ranges: runs(extent, span), held: extent.held, bringsVersion: !extent.versioned && left === span.count };
   }
 
-  /** The version that a copy brings which was read under `version`, and is sent next. */
-  version(span: Span, version: EntryId): EntryId {
+  /** The version that a copy brings which was read under `version`, and is sent next; null: there was no such extent, as of `last`. */
+  version(span: Span, version: EntryId | null, last: EntryId): EntryId {
     const extent = this.#extents.get(nameOf(span)) as Extent;
+    if (version === null) return laterId(last, extent.newest);
     extent.newest = laterId(version, extent.newest);
     return extent.newest;
   }

@@ -13,15 +13,23 @@ describe("what is to be copied to a learner", () => {
     const toCopy = new ToCopy();
     toCopy.add({ ...chunk(0), count: 1 });
     toCopy.add({ ...chunk(5), count: 1 });
-    expect(toCopy.version(chunk(5), id(434))).toEqual(id(434));
+    expect(toCopy.version(chunk(5), id(434), id(434))).toEqual(id(434));
     toCopy.copied(chunk(5), 1);
-    expect(toCopy.version(chunk(0), id(429))).toEqual(id(434));
+    expect(toCopy.version(chunk(0), id(429), id(434))).toEqual(id(434));
+  });
+
+  test("is not as new as the log's end because of blocks that were never written", () => {
+    const toCopy = new ToCopy();
+    toCopy.add({ ...chunk(0), count: 1 });
+    toCopy.add({ ...chunk(5), count: 1 });
+    expect(toCopy.version(chunk(5), null, id(29))).toEqual(id(29));
+    expect(toCopy.version(chunk(0), id(9), id(29))).toEqual(id(9));
   });
 
   test("brings the version of a live write that was assigned while it was read", () => {
     const toCopy = new ToCopy();
     toCopy.add({ ...chunk(0), count: 1 });
     toCopy.wrote({ ...chunk(0), count: 1 }, id(7));
-    expect(toCopy.version(chunk(0), id(3))).toEqual(id(7));
+    expect(toCopy.version(chunk(0), id(3), id(7))).toEqual(id(7));
   });
 });
