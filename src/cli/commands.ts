@@ -2,34 +2,12 @@ import { Option, type Command } from "commander";
 import type * as api from "../management/api.ts";
 import type { SettingsAnswer } from "../management/api/cluster.ts";
 import { acceptLoss, auditList, type AcceptLossOptions } from "./accept-loss.ts";
-import { ApiClient, CliError, findCluster } from "./client.ts";
+import { addAlertCommands } from "./alerts.ts";
+import { CliError } from "./client.ts";
+import { common, group, isFresh, processWorld, quiet, run, staleWarning, type CliWorld, type CommonOptions } from "./command.ts";
 import { parseSize, formatSize } from "./sizes.ts";
 import { drivesText, statusText } from "./status.ts";
 import { facts, table } from "./table.ts";
-
-/** What a command touches besides the network and a trial's directory. */
-export interface CliWorld {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  out(text: string): void;
-  err(text: string): void;
-  /** Sets the exit code of the process. */
-  exitCode(code: number): void;
-}
-
-interface CommonOptions {
-  readonly dir?: string;
-  readonly json?: boolean;
-}
-
-/** A command's work: asks the API, and returns its answer and the text for people. */
-type Work = (client: ApiClient) => Promise<{ readonly answer: object; readonly text: string; readonly warning?: string | undefined }>;
-
-const processWorld: CliWorld = {
-  env: process.env,
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
-  exitCode: (code) => void (process.exitCode = code),
-};
 
 /** The administrator's commands: each is one or two requests to the API of a cluster. */
 export function registerCliCommands(program: Command, world: CliWorld = processWorld): void {
@@ -38,6 +16,7 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
   const host = group(program, "host", "create, list and delete hosts (initiators)", world);
   addHostCommands(host, world);
   addMappingCommands(program, world);
+  addAlertCommands(program, world);
   addDriveCommands(group(program, "drive", "list drives, and release one that failed", world), world);
   const scrub = group(program, "scrub", "compare and verify all copies", world);
   common(scrub.command("start"), world)
@@ -222,48 +201,6 @@ function addMappingCommands(program: Command, world: CliWorld): void {
         return { answer, text: `unmapped volume ${answer.volume} from host ${answer.host} (LUN ${answer.lun})\n` };
       }),
     );
-}
-
-async function run(world: CliWorld, options: CommonOptions, work: Work): Promise<void> {
-  try {
-    const client = new ApiClient(await findCluster(options.dir, world.env));
-    const { answer, text, warning } = await work(client);
-    world.out(options.json === true ? `${JSON.stringify(answer)}\n` : text);
-    if (warning !== undefined && options.json !== true) world.err(line(`warning: ${warning}`));
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    world.err(line(error.message));
-    world.exitCode(1);
-  }
-}
-
-/** One line whatever the text holds: part of it came over the network. */
-function line(text: string): string {
-  return `virtustor: ${text.replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, " ").trim()}\n`;
-}
-
-function group(program: Command, name: string, description: string, world: CliWorld): Command {
-  return quiet(program.command(name).description(description), world);
-}
-
-/** Wrong usage is one line too. Commands made from this one inherit it. */
-function quiet(command: Command, world: CliWorld): Command {
-  return command.showSuggestionAfterError(false).configureOutput({
-    writeErr: (text) => world.err(text),
-    outputError: (text, write) => write(line(text.replace(/^error: /, ""))),
-  });
-}
-
-function common(command: Command, world: CliWorld): Command {
-  return quiet(command, world).option("--dir <directory>", "a trial's directory; without it the cluster of VIRTUSTOR_API and VIRTUSTOR_TOKEN").option("--json", "print the API's answer as one JSON object");
-}
-
-function isFresh(answer: { readonly source: api.Source }): boolean {
-  return answer.source === "store";
-}
-
-function staleWarning(answer: { readonly source: api.Source }): string | undefined {
-  return isFresh(answer) ? undefined : "the cluster store does not answer; this is what the server last knew";
 }
 
 function volumeText(volume: api.VolumeAnswer): string {

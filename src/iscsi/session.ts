@@ -5,6 +5,7 @@ import { COMMANDS_CLEARED, DEVICE_RESET_OCCURRED, REPORTED_LUNS_CHANGED, type Se
 import type { TargetPort } from "../scsi/unit.ts";
 import type { Access } from "./access.ts";
 import type { BufferPool } from "./buffer-pool.ts";
+import type { Counters } from "./counters.ts";
 import type { LoginResult } from "./login.ts";
 import { Numbers } from "./numbers.ts";
 import type { Outbox } from "./outbox.ts";
@@ -56,6 +57,7 @@ const FUNCTION_NOT_SUPPORTED = 5;
 export interface SessionContext {
   readonly access: Access;
   readonly device: DeviceServer;
+  readonly counters: Counters;
   readonly port: TargetPort;
   readonly outbox: Outbox;
   readonly buffers: BufferPool;
@@ -89,13 +91,13 @@ export class Session {
     this.login = login;
     this.tsih = tsih;
     this.#context = context;
-    const { access, device, port, outbox, buffers, shareBytes, queuedBytes, receivedMs, written, bug } = context;
+    const { access, device, counters, port, outbox, buffers, shareBytes, queuedBytes, receivedMs, written, bug } = context;
     const { parameters, discovery, host } = login;
     const numbers = new Numbers(firstStatus, login.commandNumber);
     this.replies = new Replies(outbox, numbers, parameters);
     this.#nexus = new Nexus(port, discovery || host === null ? new Map() : access.luns(host.name));
     const { replies } = this;
-    this.tasks = new Tasks({ device, nexus: this.#nexus, replies, parameters, buffers, shareBytes, queuedBytes, receivedMs, written, bug });
+    this.tasks = new Tasks({ device, counters, nexus: this.#nexus, replies, parameters, buffers, shareBytes, queuedBytes, receivedMs, written, bug });
     this.#text = new TextExchange({ access, outbox, numbers, parameters, discovery, known: host !== null });
   }
 

@@ -7,6 +7,7 @@ import type { TargetPort } from "../scsi/unit.ts";
 import type { Access, Portal } from "./access.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { Connection } from "./connection.ts";
+import { Counters } from "./counters.ts";
 import type { LoginResult } from "./login.ts";
 import { Session } from "./session.ts";
 
@@ -39,6 +40,8 @@ export interface SessionInfo {
   readonly tsih: number;
   readonly remote: string;
   readonly local: string;
+  /** Wall-clock time of the login. */
+  readonly sinceMs: number;
   /** Commands that are here now. */
   readonly commandCount: number;
 }
@@ -50,10 +53,12 @@ export class IscsiTarget {
   readonly #portal: Portal;
   readonly #port: TargetPort;
   readonly #device: DeviceServer;
+  /** What all sessions have done since the process started. */
+  readonly counters: Counters;
   readonly #buffers = new BufferPool();
   readonly #connections = new Set<Connection>();
   /** Open sessions by TSIH. */
-  readonly #sessions = new Map<number, { readonly session: Session; readonly connection: Connection }>();
+  readonly #sessions = new Map<number, { readonly session: Session; readonly connection: Connection; readonly sinceMs: number }>();
   /** Commands of sessions that are closed, but still run: by initiator port. */
   readonly #ending = new Map<string, Promise<void>>();
   #listener: Listener | null = null;
@@ -70,6 +75,7 @@ export class IscsiTarget {
     this.#platform = platform;
     this.#access = access;
     this.#portal = portal;
+    this.counters = new Counters(platform.clock);
     this.#arrivals = new ArrivalClock(platform.clock.nowMs());
     this.#port = { groupTag: portal.groupTag };
     this.#device = new DeviceServer(() => access.portals());
@@ -117,7 +123,8 @@ export class IscsiTarget {
   }
 
   sessions(): SessionInfo[] {
-    return [...this.#sessions.values()].map(({ session, connection }) => ({
+    return [...this.#sessions.values()].map(({ session, connection, sinceMs }) => ({
+      sinceMs,
       initiatorName: session.login.initiatorName,
       hostName: session.login.host?.name ?? null,
       discovery: session.login.discovery,
@@ -187,6 +194,7 @@ export class IscsiTarget {
     const session = new Session(login, this.#nextTsih(), firstStatus, {
       access: this.#access,
       device: this.#device,
+      counters: this.counters,
       port: this.#port,
       outbox: connection.outbox,
       buffers: this.#buffers,
@@ -200,7 +208,7 @@ export class IscsiTarget {
     });
     // What was true when the login began may have changed while it went on.
     if (!session.refresh()) return null;
-    this.#sessions.set(session.tsih, { session, connection });
+    this.#sessions.set(session.tsih, { session, connection, sinceMs: this.#platform.clock.wallMs() });
     const unwritten = login.discovery ? this.#strangerLines.take(this.#platform.clock.nowMs()) : 0;
     if (unwritten === null) return session;
     this.#platform.log.info("iSCSI session open", {

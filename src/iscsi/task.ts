@@ -21,6 +21,8 @@ export class Task {
   /** Sent as immediate: outside the command window. */
   readonly immediate: boolean;
 
+  /** First byte of the CDB. */
+  readonly operation: number;
   /** 16 bytes; of its own for a task that waits, a view of what was received else. */
   cdb: Buffer;
   state: TaskState = "gathering";
@@ -45,6 +47,8 @@ export class Task {
   nextDataNumber = 0;
   /** R15: of the command, and once its data is here, of the last of that. */
   arrival = new Arrival(-Infinity);
+  /** When the command came, in the clock of the counters; what it waits for data or memory counts. */
+  startedMs = 0;
   /** The data cannot be trusted. */
   damaged = false;
   /** R2Ts sent. */
@@ -69,5 +73,6 @@ export class Task {
     this.writes = (flags & 0x20) !== 0;
     this.immediate = immediate;
     this.cdb = cdb;
+    this.operation = cdb[0]!;
   }
 }

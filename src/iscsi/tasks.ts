@@ -5,8 +5,9 @@ import type { DeviceServer } from "../scsi/device.ts";
 import { TRANSFER_LBAS_MAX } from "../scsi/limits.ts";
 import type { Nexus } from "../scsi/nexus.ts";
 import { decodeLun } from "../scsi/report.ts";
-import { check, invalidField, PROTOCOL_SERVICE_ERROR, type ScsiResult } from "../scsi/sense.ts";
+import { check, GOOD, invalidField, PROTOCOL_SERVICE_ERROR, type ScsiResult } from "../scsi/sense.ts";
 import type { BufferPool } from "./buffer-pool.ts";
+import type { Counters } from "./counters.ts";
 import type { Parameters } from "./keys.ts";
 import {
   after,
@@ -37,6 +38,7 @@ const NOTHING = Buffer.alloc(0);
 export interface TasksContext {
   readonly device: DeviceServer;
   readonly nexus: Nexus;
+  readonly counters: Counters;
   readonly replies: Replies;
   readonly parameters: Parameters;
   readonly buffers: BufferPool;
@@ -95,6 +97,7 @@ export class Tasks {
     if (more && parameters.initialR2T) throw new ProtocolError("unsolicited data, which was not negotiated");
     if (data.length > Math.min(task.expectedBytes, parameters.firstBurstBytes)) throw new ProtocolError("more immediate data than announced");
     task.arrival = new Arrival(this.#context.receivedMs());
+    task.startedMs = this.#context.counters.started();
     this.#byTag.set(tag, task);
     if (immediate) this.#immediate++;
     else replies.numbers.begin();
@@ -222,6 +225,7 @@ export class Tasks {
 
   #end(task: Task, result: ScsiResult): void {
     assert(task.state !== "ended", "a task ends once");
+    this.#context.counters.ended(task.operation, task.receivedBytes + (result.data?.length ?? 0), task.startedMs, result.status === GOOD && !task.aborted);
     this.#remove(task);
     if (!task.aborted) this.#context.replies.result(task, result);
     if (this.#waiting.length > 0) this.pump();

@@ -7,6 +7,7 @@ import { Attempts } from "./attempts.ts";
 import { audit, type Audited } from "./audit.ts";
 import { authorization, refuseOtherSites } from "./auth.ts";
 import { readBody } from "./bodies.ts";
+import type { Monitoring } from "./monitoring.ts";
 import { PasswordGate } from "./password-gate.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { ROUTES } from "./route-table.ts";
@@ -32,6 +33,8 @@ export interface ApiOptions {
   readonly passwords: Passwords;
   /** R24; without it the word on lost servers cannot be given here. */
   readonly lone?: LoneServer;
+  /** History, and the ways out for notifications; without it neither is there. */
+  readonly monitoring?: Monitoring;
   /** The web UI; without it there are no pages. */
   readonly web?: WebFiles;
 }

@@ -1,14 +1,19 @@
 import { openApi } from "./openapi.ts";
 import { API_BASE, route, type Route } from "./route.ts";
 import { acceptLossRoutes } from "./routes/accept-loss.ts";
+import { alertRoutes } from "./routes/alerts.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { driveRoutes } from "./routes/drives.ts";
 import { hostRoutes } from "./routes/hosts.ts";
 import { loginRoutes } from "./routes/login.ts";
 import { loneRoutes } from "./routes/lone.ts";
 import { mappingRoutes } from "./routes/mappings.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
+import { notificationRoutes } from "./routes/notifications.ts";
 import { scrubRoutes } from "./routes/scrub.ts";
+import { portalSessionRoutes } from "./routes/sessions.ts";
 import { settingsRoutes } from "./routes/settings.ts";
+import { statisticsRoutes } from "./routes/statistics.ts";
 import { statusRoutes } from "./routes/status.ts";
 import { streamRoutes } from "./routes/stream.ts";
 import { userRoutes } from "./routes/users.ts";
@@ -36,6 +41,11 @@ export const ROUTES: readonly Route[] = [
   ...loneRoutes,
   ...acceptLossRoutes,
   ...auditRoutes,
+  ...alertRoutes,
+  ...statisticsRoutes,
+  ...portalSessionRoutes,
+  ...notificationRoutes,
+  ...metricsRoutes,
   ...loginRoutes,
   ...userRoutes,
   ...streamRoutes,

@@ -1,5 +1,8 @@
 import { health, Pauses, withSilentStore, type Health } from "../cluster/health.ts";
 import { ClusterMap } from "../cluster/map.ts";
+import { AlertingMap } from "../cluster/alerting.ts";
+import { AuditMap } from "../cluster/audit-map.ts";
+import { PortalsMap } from "../cluster/statistics.ts";
 import { Seen } from "../cluster/progress.ts";
 import { keys } from "../cluster/schema.ts";
 import type { Platform, Timer } from "../platform/platform.ts";
@@ -15,6 +18,11 @@ const SILENT_AFTER_MS = 6_000;
 /** This server's copy of the cluster's state, kept by a watch, and whether the store behind it still answers. */
 export class ClusterView {
   readonly map = new ClusterMap();
+  /** Alerts and events, measurements of servers, the settings of notifications. */
+  readonly alerting = new AlertingMap();
+  readonly audit = new AuditMap();
+  /** What the portals do, and who is connected. */
+  readonly portals = new PortalsMap();
   readonly people = new People();
   readonly #listeners = new Set<(keys: readonly string[]) => void>();
   readonly #platform: Platform;
@@ -41,6 +49,9 @@ export class ClusterView {
       snapshot: (entries, origin) => {
         const keys = this.map.snapshot(entries, origin.revision, origin.storeId);
         this.people.snapshot(entries);
+        this.alerting.snapshot(entries, origin.revision);
+        this.portals.snapshot(entries);
+        this.audit.snapshot(entries);
         this.#ready = true;
         this.#answered();
         this.#tell(keys);
@@ -48,6 +59,9 @@ export class ClusterView {
       changed: (changes, origin) => {
         const keys = this.map.changed(changes, origin.revision);
         this.people.changed(changes);
+        this.alerting.changed(changes, origin.revision);
+        this.portals.changed(changes);
+        this.audit.changed(changes);
         this.#answered();
         this.#tell(keys);
       },

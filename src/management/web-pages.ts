@@ -39,7 +39,8 @@ export function addWebPages(app: ApiApp, platform: Platform, files: WebFiles): v
     const { path } = request.req;
     if (!isWebPath(path)) return next();
     const all = await files();
-    const isPage = !path.startsWith(HASHED) && !(path.split("/").at(-1) ?? "").includes(".");
+    // A volume's name, further down, may have dots; a name like favicon.ico is no page.
+    const isPage = !path.startsWith(HASHED) && !/^\/[^/]*\./.test(path);
     const file = all.get(isPage ? PAGE : path);
     if (file === undefined) return problemResponse("not-found", `There is no ${request.req.method} ${path.slice(0, 128)}.`);
     const headers: Record<string, string> = {

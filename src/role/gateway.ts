@@ -3,6 +3,7 @@ import { ClusterMap } from "../cluster/map.ts";
 import { keys, type GatewayRecord, type GatewayUp } from "../cluster/schema.ts";
 import { IscsiTarget } from "../iscsi/target.ts";
 import type { Clock } from "../platform/platform.ts";
+import { realSealer } from "../platform/seal.ts";
 import type { StoreLease, Versioned, Watch } from "../platform/store.ts";
 import { Gateway } from "../volume/gateway.ts";
 import { TcpDialer, type Dialer } from "../wire/dialer.ts";
@@ -12,6 +13,8 @@ import { Away } from "./away.ts";
 import { forgetPredecessors, predecessors } from "./bans.ts";
 import { FenceObeyer } from "./fences.ts";
 import { announceInstance } from "./announce.ts";
+import { readKey } from "./cluster-key.ts";
+import { PortalReports } from "./portal-reports.ts";
 import type { RoleContext, RunningRole, RunRole } from "./role.ts";
 import { StoreSilence } from "./store-silence.ts";
 
@@ -26,8 +29,6 @@ const RETRY_MS_MAX = 2_000;
 /** A watch that is later than this has lost its store. */
 const CATCH_UP_MS = 1_000;
 const CATCH_UP_LOOK_MS = 5;
-/** A cluster key is 32 random bytes; a longer file is not one. */
-const KEY_BYTES = 32;
 
 /** How this process reaches drives: `remote` speaks TCP; a process that holds drives of its own puts a shorter way before it. */
 export type DialerFactory = (self: Peer, remote: Dialer) => Dialer;
@@ -45,7 +46,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   const self: Peer = { kind: "gateway", id: String(instance), instance };
   const remote = new TcpDialer(platform, { self, clusterId: config.clusterId, incarnation: () => map.cluster?.incarnation ?? 0, clusterKey });
   const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
-  const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map));
+  const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map), secretOpener(context, clusterKey));
   const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
   const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled().then(() => gateway.leftBehind.settled()), (volumes) => {
     const hosts = [...map.mappings.values()].filter(({ volume }) => volumes.includes(volume)).map(({ host }) => host);
@@ -69,6 +70,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
     platform.fatal("port-taken", error instanceof Error ? error.message : String(error));
   }
   await registration.serving();
+  const reports = new PortalReports(platform, store, config.name, instance, target);
   const away = new Away({ clock: platform.clock, log: platform.log, store, map, reach: gateway.reach, door: target, instance, server: config.name as ServerName });
   const forgetting = forgetPredecessors(store, platform.clock, config.name, instance);
   const silence = new StoreSilence(platform, store, (silent) => {
@@ -82,6 +84,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   return {
     async stop(): Promise<void> {
       silence.close();
+      reports.close();
       await away.close();
       forgetting.cancel();
       await target.stop();
@@ -90,6 +93,18 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
       watch.close();
       await registration.close(gateway.leftBehind.any);
     },
+  };
+}
+
+/** Of what is put in the place of a secret that does not open: nobody guesses it. */
+const UNKNOWN_BYTES = 32;
+function secretOpener({ platform }: RoleContext, clusterKey: Uint8Array): (sealed: string, about: string) => string {
+  const sealer = realSealer(clusterKey);
+  return (sealed, about) => {
+    const secret = sealer.open(sealed, about);
+    if (secret !== null) return secret;
+    platform.log.error("a secret in the cluster store does not open with this cluster's key: nobody can log in with it until it is set anew", { about });
+    return Buffer.from(platform.random.bytes(UNKNOWN_BYTES)).toString("hex");
   };
 }
 
@@ -125,20 +140,6 @@ async function caughtUp({ store, platform: { clock } }: { store: RoleContext["st
   }
   while (read !== null && map.revision < read.revision && (patient || clock.nowMs() - begunMs < CATCH_UP_MS)) {
     await new Promise<void>((resolve) => void clock.timer(CATCH_UP_LOOK_MS, resolve));
-  }
-}
-
-/** The cluster key from its file; ends the process when it is not there. */
-export async function readKey({ platform, config }: RoleContext): Promise<Uint8Array> {
-  try {
-    const file = await platform.files.open(config.clusterKeyFile, {});
-    const bytes = Buffer.alloc(KEY_BYTES + 1);
-    const length = await file.read(bytes, 0, bytes.length, 0);
-    await file.close();
-    if (length !== KEY_BYTES) throw new Error(`it does not hold ${KEY_BYTES} bytes`);
-    return bytes.subarray(0, KEY_BYTES);
-  } catch (error) {
-    return platform.fatal("configuration", `the cluster key ${config.clusterKeyFile} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -1,12 +1,14 @@
 import { createApp } from "../management/app.ts";
 import { ClusterView } from "../management/view.ts";
+import { realSealer } from "../platform/seal.ts";
 import { serveHttp, type HttpServer } from "../platform/http.ts";
 import { askPort } from "../platform/port-probe.ts";
 import { realPasswords } from "../platform/passwords.ts";
 import type { Files, Platform } from "../platform/platform.ts";
 import type { TlsIdentity } from "../platform/store/tls-socket.ts";
-import { readKey } from "./gateway.ts";
+import { readKey } from "./cluster-key.ts";
 import { giveWord, withdrawWord, WordWatch, type LoneWord } from "./lone.ts";
+import { openMonitoring } from "./monitoring.ts";
 import type { RunRole } from "./role.ts";
 import { readTls } from "./tls.ts";
 import { webFiles } from "./web-files.ts";
@@ -23,7 +25,9 @@ export const runManagement: RunRole = async (context) => {
   const token = await readToken(platform, config.tokenFile);
   const view = new ClusterView(platform, store);
   const lone = { server: config.name, askPort: (address: string, port: number) => askPort(platform.clock, address, port, ASK_PORT_MS), give: (word: LoneWord) => giveWord(config.directory, word) };
-  const app = createApp({ platform, store, view, server: config.name, token, clusterKey: await readKey(context), passwords: realPasswords(), lone, web: webFiles() });
+  const clusterKey = await readKey(context);
+  const monitoring = openMonitoring(platform, view, config.directory, realSealer(clusterKey));
+  const app = createApp({ platform, store, view, server: config.name, token, clusterKey, passwords: realPasswords(), lone, monitoring, web: webFiles() });
   const watch = new WordWatch(config.directory, platform.clock, (word) => {
     view.lost = word?.servers ?? [];
     // R24: it was about a time without the store, which is over.
@@ -46,6 +50,7 @@ export const runManagement: RunRole = async (context) => {
   return {
     async stop() {
       watch.close();
+      monitoring.close();
       view.close();
       await server.stop();
     },

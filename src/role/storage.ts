@@ -9,7 +9,7 @@ import { listenForChannels } from "../wire/acceptor.ts";
 import { TcpDialer, type Dialer } from "../wire/dialer.ts";
 import type { Peer } from "../wire/messages.ts";
 import { announceInstance, platformOfDrive } from "./announce.ts";
-import { readKey } from "./gateway.ts";
+import { readKey } from "./cluster-key.ts";
 import { portAsker, WordWatch } from "./lone.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 

@@ -10,9 +10,16 @@ export interface Connection {
 export interface Step {
   readonly title: string;
   readonly text?: string;
-  readonly code?: string;
+  readonly code: string;
 }
 export type System = "linux" | "vmware" | "windows";
+
+/** What the initiator's name tells of the host. */
+export function systemOf(iqns: readonly string[]): System {
+  const [first = ""] = iqns;
+  if (first.includes("com.vmware")) return "vmware";
+  return first.includes("com.microsoft") ? "windows" : "linux";
+}
 
 /** Secrets are never told back, so the administrator puts it in. */
 const SECRET = "CHAP-SECRET";
@@ -37,8 +44,11 @@ function addressAndPort(portal: string): { readonly address: string; readonly po
 function linux({ targetName, portals, iqns, chapUser, lun }: Connection): Step[] {
   const node = `iscsiadm -m node -T ${targetName}`;
   return [
-    { title: "Install the initiator and multipath", text: "On Debian and Ubuntu:", code: "apt install open-iscsi multipath-tools" },
-    { title: "On Red Hat, Rocky and Alma instead", code: "dnf install iscsi-initiator-utils device-mapper-multipath\nmpathconf --enable" },
+    {
+      title: "Install the initiator and multipath",
+      text: "The first line on Debian and Ubuntu, the others on Red Hat, Rocky and Alma.",
+      code: "apt install open-iscsi multipath-tools\n\ndnf install iscsi-initiator-utils device-mapper-multipath\nmpathconf --enable",
+    },
     {
       title: "Use the name that VirtuStor knows this host by",
       ...(iqns.length > 1 ? { text: `This host has ${iqns.length} names here; each machine needs its own.` } : {}),

@@ -23,6 +23,7 @@ beforeEach(async () => {
   fixture = new ApiFixture().form();
   directory = await mkdtemp(join(tmpdir(), "virtustor-role-"));
   await writeFile(join(directory, "token"), `${TOKEN}\n`);
+  await writeFile(join(directory, "key"), new Uint8Array(32).fill(7));
   port = await freePort();
 });
 afterEach(async () => {
@@ -66,7 +67,7 @@ function mortal(): Platform {
 }
 
 function ask(path: string, init: RequestInit = {}): Promise<Response> {
-  return fetch(`https://127.0.0.1:${port}/api/v1${path}`, { ...trusting, ...init, headers: { authorization: `Bearer ${TOKEN}` } });
+  return fetch(`https://127.0.0.1:${port}/api/v1${path}`, { ...trusting, ...init, headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" } });
 }
 
 /** Sends bytes and gives what came back until the other side closed. */

@@ -184,7 +184,7 @@ export class Recovery {
     const { first, count } = span;
     const all = pieces.length > 0 ? pieces : [{ range: { ...span, count: 0 }, version: null, checksums: new Uint32Array(0), data: Buffer.alloc(0), lost: false }];
     const bytes = all.reduce((sum, { data }) => sum + data.length, 0);
-    const versions = all.map(({ version }) => this.#toCopy.version(span, version ?? last));
+    const versions = all.map(({ version }) => this.#toCopy.version(span, version, last));
     this.#toCopy.copied(span, pieces.length);
     let left = all.length;
     const settled = (): void => {

@@ -19,7 +19,7 @@ interface Extent {
   readonly held: BigUint64Array | null;
   /** A copy has brought the extent's version to the learner. */
   versioned: boolean;
-  /** Newest live write: a copy that was read before must not set the learner's version back. */
+  /** Newest live write, or version that a copy brought: a copy that was read before must not set the learner's version back. */
   newest: EntryId;
 }
 
@@ -102,9 +102,12 @@ export class ToCopy {
     return { ranges: runs(extent, span), held: extent.held, bringsVersion: !extent.versioned && left === span.count };
   }
 
-  /** The version that a copy brings which was read under `version`. */
-  version(span: Span, version: EntryId): EntryId {
-    return laterId(version, this.#extents.get(nameOf(span))?.newest ?? NO_ENTRY);
+  /** The version that a copy brings which was read under `version`, and is sent next; null: there was no such extent, as of `last`. */
+  version(span: Span, version: EntryId | null, last: EntryId): EntryId {
+    const extent = this.#extents.get(nameOf(span)) as Extent;
+    if (version === null) return laterId(last, extent.newest);
+    extent.newest = laterId(version, extent.newest);
+    return extent.newest;
   }
 
   /** The copies of the span are in the stream: what is assigned from now on the learner applies there. */

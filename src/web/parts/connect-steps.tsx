@@ -1,6 +1,6 @@
-import { Alert, List, Stack, Tabs, Text } from "@mantine/core";
+import { Alert, Stack, Tabs } from "@mantine/core";
 import type { ReactNode } from "react";
-import { connectSteps, type Connection, type System } from "../connect.ts";
+import { connectSteps, systemOf, type Connection, type System } from "../connect.ts";
 import { CopyBlock } from "./copy-block.tsx";
 
 const SYSTEMS: readonly { readonly value: System; readonly label: string }[] = [
@@ -12,7 +12,7 @@ const SYSTEMS: readonly { readonly value: System; readonly label: string }[] = [
 /** What to do on the host, to be copied. */
 export function ConnectSteps({ connection }: { readonly connection: Connection }): ReactNode {
   return (
-    <Tabs defaultValue="linux" keepMounted={false}>
+    <Tabs defaultValue={systemOf(connection.iqns)} keepMounted={false}>
       <Tabs.List mb="md">
         {SYSTEMS.map(({ value, label }) => (
           <Tabs.Tab key={value} value={value}>
@@ -24,16 +24,13 @@ export function ConnectSteps({ connection }: { readonly connection: Connection }
         <Tabs.Panel key={value} value={value}>
           <Stack gap="md">
             {connection.chapUser !== null && <Alert color="cyan">Put the CHAP secret of this host in the place of CHAP-SECRET: VirtuStor never shows it again.</Alert>}
-            <List type="ordered" spacing="md" styles={{ itemWrapper: { width: "100%" }, itemLabel: { width: "100%", minWidth: 0 }, item: { width: "100%" } }} listStyleType="none" p={0}>
+            <Stack component="ol" gap="md" p={0} m={0} style={{ listStyle: "none" }}>
               {connectSteps(value, connection).map(({ title, text, code }, index) => (
-                <List.Item key={title}>
-                  <Text fw={600} size="sm">
-                    {index + 1}. {title}
-                  </Text>
-                  {code === undefined ? <Text size="sm">{text}</Text> : <CopyBlock label={text ?? ""} text={code} />}
-                </List.Item>
+                <li key={title}>
+                  <CopyBlock title={`${index + 1}. ${title}`} note={text} text={code} />
+                </li>
               ))}
-            </List>
+            </Stack>
           </Stack>
         </Tabs.Panel>
       ))}

@@ -17,6 +17,8 @@ interface Props<T> {
   readonly columns: readonly Column<T>[];
   readonly rows: readonly T[];
   readonly rowKey: (row: T) => string;
+  /** Inside a card, which has a border already. */
+  readonly bare?: boolean;
 }
 
 /** Narrower than this a table is a stack of cards. */
@@ -26,10 +28,10 @@ export function DataTable<T>(props: Props<T>): ReactNode {
   return useMediaQuery(NARROW, window.matchMedia(NARROW).matches, { getInitialValueInEffect: false }) ? <Cards {...props} /> : <Wide {...props} />;
 }
 
-function Wide<T>({ label, columns, rows, rowKey }: Props<T>): ReactNode {
+function Wide<T>({ label, columns, rows, rowKey, bare = false }: Props<T>): ReactNode {
   return (
-    <Paper withBorder bg="var(--mantine-color-default)" style={{ overflow: "hidden" }}>
-      <Table.ScrollContainer minWidth={560}>
+    <Paper withBorder={!bare} bg="var(--mantine-color-default)" style={{ overflow: "hidden" }}>
+      <Table.ScrollContainer minWidth={560} type="native">
         <Table verticalSpacing="sm" horizontalSpacing="md" highlightOnHover aria-label={label}>
           <Table.Thead>
             <Table.Tr>

@@ -128,6 +128,7 @@ function AllSessions({ sessions }: { readonly sessions: SessionsAnswer }): React
   return (
     <Card title="Sessions now">
       <DataTable
+        bare
         label="Sessions"
         rows={sessions.sessions}
         rowKey={({ initiator, server, sinceMs }) => `${initiator} ${server} ${sinceMs}`}

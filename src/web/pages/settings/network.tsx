@@ -17,6 +17,7 @@ export function NetworkPanel(): ReactNode {
         <Shown query={status}>
           {({ servers }) => (
             <DataTable
+              bare
               label="Addresses"
               rows={servers}
               rowKey={({ name }) => name}

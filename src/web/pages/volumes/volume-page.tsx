@@ -73,7 +73,6 @@ function Volume({ volume }: { readonly volume: VolumeAnswer }): ReactNode {
           <Line label="Size" value={bytes(volume.sizeBytes)} />
           <Line label="Copies" value={`${volume.copies}, each on another server`} />
           <Line label="Created" value={moment(volume.createdAtMs)} />
-          <Line label="Number" value={volume.id} />
         </Stack>
       </Card>
       <Card title="Hosts that may use it">
@@ -83,6 +82,7 @@ function Volume({ volume }: { readonly volume: VolumeAnswer }): ReactNode {
           </Text>
         ) : (
           <DataTable
+            bare
             label="Mappings"
             rows={mappings}
             rowKey={({ host }) => host}
@@ -112,6 +112,7 @@ function SessionsCard({ sessions }: { readonly sessions: readonly InitiatorSessi
   return (
     <Card title="Sessions">
       <DataTable
+        bare
         label="Sessions"
         rows={sessions}
         rowKey={({ initiator, server, sinceMs }) => `${initiator} ${server} ${sinceMs}`}
