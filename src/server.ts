@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "./base/assert.ts";
 import { clusterRecord, DRIVE_FAILED, keys, parseValue } from "./cluster/schema.ts";
@@ -9,12 +9,15 @@ import { StoreUnavailable, type ClusterStore } from "./platform/store.ts";
 import { failedDrives, forgetAnnounced, startableDrives, takeLastWords, type LastWords } from "./role/announce.ts";
 import type { ServerConfig } from "./role/config.ts";
 import { withdrawWordAtStart } from "./role/lone.ts";
+import { Adding } from "./server/adding.ts";
 import { SupervisedChild } from "./server/child.ts";
 import { DeathPublisher } from "./server/deaths.ts";
 import { FailedDriveList } from "./server/failed-drives.ts";
 import { etcdCommand } from "./server/etcd-member.ts";
+import { Leaving } from "./server/leaving.ts";
 import { boundLogs } from "./server/logs.ts";
 import { writePids } from "./server/pids.ts";
+import { formDirectory, nextDrivePort } from "./server/place.ts";
 import { Registration } from "./server/registration.ts";
 
 /** Every process of a server has this in its environment, so that none escapes those who look for it. */
@@ -37,6 +40,8 @@ export interface ServerWorld {
   readonly config: ServerConfig;
   /** Absolute path of the file that `config` was read from: children read it again. */
   readonly configFile: string;
+  /** This server was removed from the cluster: it has stopped, and its configuration lies aside. */
+  readonly removed?: () => void;
 }
 export interface RunningServer {
   /** Orderly stop: management and monitor, iscsi, storage, etcd. Resolves when no child is left. Idempotent. */
@@ -63,6 +68,8 @@ class Server implements RunningServer {
   readonly #deaths: DeathPublisher;
   readonly #registration: Registration;
   readonly #failed: FailedDriveList;
+  readonly #leaving: Leaving;
+  readonly #adding: Adding;
   readonly #children: SupervisedChild[] = [];
   #rolesStarted = false;
   #logs: { stop(): void } | null = null;
@@ -74,6 +81,11 @@ class Server implements RunningServer {
     this.#registration = new Registration(world.platform, world.store, world.config);
     const { store, config, platform: { clock, log } } = world;
     this.#failed = new FailedDriveList({ store, config, clock, log }, (index) => this.#driveReleased(index));
+    this.#leaving = new Leaving({ store, config, clock, log }, { driveRemoved: (port) => this.#removeDrive(port), serverRemoved: () => this.#removeServer() });
+    this.#adding = new Adding({ store, config, clock, log }, async (id, wish, incarnation) => {
+      const formed = await formDirectory(world.platform, config, id, wish, incarnation);
+      if (formed !== null) this.addDrive({ ...formed, port: nextDrivePort(config) });
+    });
   }
 
   async start(): Promise<void> {
@@ -94,6 +106,9 @@ class Server implements RunningServer {
     await this.#waitForStore();
     if (this.#stopping !== null) return;
 
+    await this.#leaving.start();
+    if (this.#stopping !== null) return;
+
     platform.log.info("phase: registration");
     this.#registration.start();
     this.#failed.start();
@@ -111,6 +126,7 @@ class Server implements RunningServer {
     }
     this.#superviseRole("monitor");
     this.#superviseRole("management");
+    this.#adding.start();
   }
 
   stop(): Promise<void> {
@@ -120,7 +136,7 @@ class Server implements RunningServer {
 
   addDrive({ directory, port }: { readonly directory: string; readonly port: number }): void {
     const { config, configFile } = this.#world;
-    if (config.drives.some((drive) => drive.directory === directory)) return;
+    if (config.drives.some((drive) => drive.removed !== true && drive.directory === directory)) return;
     assert(config.drives.every((drive) => drive.port !== port), "no two drives of a server have the same port");
     // The file first: the child reads it, and so does the next start.
     writeServerConfig(configFile, { ...config, drives: [...config.drives, { directory, port }] });
@@ -132,8 +148,39 @@ class Server implements RunningServer {
     void shared?.stop().then(() => this.#stopping === null && shared.state === "down" && shared.start());
   }
 
+  /** Out of the configuration for good, then its process ends. */
+  async #removeDrive(port: number): Promise<void> {
+    const { config, configFile, platform } = this.#world;
+    const index = config.drives.findIndex((drive) => drive.port === port);
+    const drive = config.drives[index];
+    if (drive === undefined) return;
+    if (drive.removed !== true) {
+      platform.log.warn("A drive of this server was removed from the cluster by an administrator", { directory: drive.directory });
+      drive.removed = true;
+      writeServerConfig(configFile, config);
+      this.#failed.forget(drive.directory);
+    }
+    if (config.processes === "separate") return await this.#children.find(({ role }) => role === `storage-${index}`)?.stop();
+    const shared = this.#children.find(({ role }) => role === "shared");
+    await shared?.stop();
+    if (this.#stopping === null && shared?.state === "down") shared.start();
+  }
+
+  /** Its configuration is put aside first: whoever starts it anew finds a server without a cluster. */
+  #removeServer(): void {
+    const { configFile, platform } = this.#world;
+    try {
+      renameSync(configFile, `${configFile}.removed`);
+    } catch (error) {
+      platform.log.error("The configuration of this server cannot be put aside", { configFile, error: (error as Error).message });
+    }
+    void this.stop().then(() => this.#world.removed?.());
+  }
+
   async #stop(): Promise<void> {
     this.#world.platform.log.info("This server stops");
+    this.#adding.close();
+    this.#leaving.close();
     for (const stage of [["management", "monitor"], ["iscsi"], ["storage", "shared"]]) {
       await this.#stopChildren((role) => stage.some((name) => role === name || role.startsWith(`${name}-`)));
     }

@@ -151,3 +151,16 @@ async function readText(request: Request): Promise<string> {
   }
   return new TextDecoder().decode(Buffer.concat(parts));
 }
+
+export const removeBody = v.strictObject({
+  confirm: v.pipe(v.string("confirm is text: the name or id once more."), v.maxLength(128, "confirm is too long.")),
+  /** It does not come back: not waited for, and nothing on it is counted on. */
+  lost: v.optional(v.boolean("lost is true or false."), false),
+});
+const place = v.pipe(v.string("A device or directory is text."), v.minLength(1, "A device or directory is not empty."), v.maxLength(1024, "A device's or directory's name has at most 1024 characters."), v.startsWith("/", "A device or directory begins with /."));
+export const driveAddBody = v.strictObject({
+  device: v.optional(place),
+  directory: v.optional(place),
+  wipe: v.optional(v.string("wipe is the device's name once more.")),
+  capacityBytes: v.optional(v.pipe(v.number("capacityBytes is a number."), v.safeInteger("capacityBytes is a whole number."), v.minValue(0, "capacityBytes is not negative."))),
+});

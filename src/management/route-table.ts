@@ -6,11 +6,13 @@ import { auditRoutes } from "./routes/audit.ts";
 import { driveRoutes } from "./routes/drives.ts";
 import { hostRoutes } from "./routes/hosts.ts";
 import { loginRoutes } from "./routes/login.ts";
+import { leavingRoutes } from "./routes/leaving.ts";
 import { loneRoutes } from "./routes/lone.ts";
 import { mappingRoutes } from "./routes/mappings.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { scrubRoutes } from "./routes/scrub.ts";
+import { serverRoutes } from "./routes/servers.ts";
 import { portalSessionRoutes } from "./routes/sessions.ts";
 import { settingsRoutes } from "./routes/settings.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
@@ -36,6 +38,8 @@ export const ROUTES: readonly Route[] = [
   ...hostRoutes,
   ...mappingRoutes,
   ...driveRoutes,
+  ...serverRoutes,
+  ...leavingRoutes,
   ...scrubRoutes,
   ...settingsRoutes,
   ...loneRoutes,

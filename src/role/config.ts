@@ -21,7 +21,16 @@ export const serverConfig = v.object({
   /** Folder with the cluster's authority and this server's certificate (`tlsFiles`): its API and its etcd prove themselves by them. */
   tlsDirectory: text,
   /** One storage process for each; `directory` is an already formatted drive. */
-  drives: v.array(v.object({ directory: text, port })),
+  drives: v.array(
+    v.object({
+      directory: text,
+      port,
+      /** No longer of the cluster: never started again. Its line stays, since others are known by their places. */
+      removed: v.optional(v.boolean()),
+    }),
+  ),
+  /** Drives that are added get ports from here on; default DRIVE_PORT_BASE. */
+  drivePortBase: v.optional(port),
   store: v.variant("kind", [
     v.object({ kind: v.literal("embedded"), socket: text }),
     v.object({

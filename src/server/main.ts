@@ -14,7 +14,7 @@ import { writePids } from "./pids.ts";
 export async function runServerProcess(configFile: string): Promise<void> {
   const config = readConfigOrEnd("server", configFile);
   const platform = realPlatform({ name: "server", logLevel: config.logLevel });
-  const world = { platform, processes: realProcesses(), store: await openStore(platform, config), config, configFile };
+  const world = { platform, processes: realProcesses(), store: await openStore(platform, config), config, configFile, removed: () => process.exit(0) };
   const { started, server } = startServer(world);
   stopOnSignals(() => server.stop());
   await started.catch((error: Error) => refuse(platform, error));
