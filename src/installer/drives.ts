@@ -189,11 +189,15 @@ function withChildren(device: BlockDevice): BlockDevice[] {
 
 function heldBy(drive: BlockDevice): Holds {
   const all = withChildren(drive);
-  if (all.some(({ filesystem, label }) => filesystem === "iso9660" && label === MEDIUM_LABEL)) return "medium";
+  if (all.some(isMedium)) return "medium";
   if (all.some(({ label, partitionName }) => label?.startsWith(DATA_LABEL_PREFIX) === true || partitionName?.startsWith(DATA_LABEL_PREFIX) === true)) return "data";
   if (all.some(({ label, partitionName }) => label === LABELS.state || partitionName === LABELS.state)) return "system";
   if (drive.children.length > 0 || drive.filesystem !== null || drive.partitionTable !== null) return "foreign";
   return "nothing";
+}
+
+export function isMedium({ filesystem, label }: BlockDevice): boolean {
+  return filesystem === "iso9660" && label === MEDIUM_LABEL;
 }
 
 function existingSystem(drive: BlockDevice): ExistingSystem | null {

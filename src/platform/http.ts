@@ -72,7 +72,11 @@ function listen(options: HttpOptions): Bun.Server<undefined> {
       reusePort: false,
       maxRequestBodySize: HTTP_BODY_BYTES_MAX,
       idleTimeout: HTTP_IDLE_SECONDS,
-      fetch: (request, self) => options.fetch(request, self.requestIP(request)?.address ?? "unknown"),
+      fetch(request, self) {
+        const named = withAddress(request, options);
+        // Nobody can say what is asked of whom.
+        return named === null ? new Response(null, { status: 400 }) : options.fetch(named, self.requestIP(request)?.address ?? "unknown");
+      },
       error(error) {
         options.onError(error);
         return new Response(null, { status: 500 });
@@ -82,4 +86,11 @@ function listen(options: HttpOptions): Bun.Server<undefined> {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`cannot serve HTTPS on ${options.address} port ${options.port}: ${why}`, { cause: error });
   }
+}
+
+/** HTTP/1.0 needs no Host, and others send one that is none: Bun gives a URL without a server then, whose path nobody reads right. */
+function withAddress(request: Request, { address }: HttpOptions): Request | null {
+  if (URL.canParse(request.url)) return request;
+  const url = `https://${address.includes(":") ? `[${address}]` : address}${request.url}`;
+  return request.url.startsWith("/") && URL.canParse(url) ? new Request(url, request) : null;
 }
