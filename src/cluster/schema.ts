@@ -84,6 +84,8 @@ export const serverRecord = v.object({
   apiPort: port,
   /** iSCSI target portal group tag, 1 to 65535, unique in the cluster. */
   portalGroupTag: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
+  /** It runs a member of the cluster store. */
+  storeMember: v.optional(v.boolean()),
 });
 export type ServerRecord = v.InferOutput<typeof serverRecord>;
 

@@ -58,7 +58,7 @@ export const PASSWORD_RULE = `A password has ${PASSWORD_CHARACTERS_MIN} to ${PAS
 export function unfitPassword(password: string, name: string): string | null {
   const characters = [...password].length;
   if (characters < PASSWORD_CHARACTERS_MIN || characters > PASSWORD_CHARACTERS_MAX) return `${PASSWORD_RULE}; this one has ${characters}.`;
-  if (password.toLowerCase().includes(name.toLowerCase()) && characters < name.length + PASSWORD_CHARACTERS_MIN / 2) return "The password is little more than the user's name. Choose another.";
+  if (password.toLowerCase().includes(name.toLowerCase()) && characters <= name.length + PASSWORD_CHARACTERS_MIN / 2) return "The password is little more than the user's name. Choose another.";
   if (new Set(password).size < 4) return "The password repeats so few characters that it is easily guessed. Choose another.";
   return null;
 }

@@ -14,6 +14,8 @@ export interface Audited {
 const number = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** What the log of all servers is told of one change; the rest of a long list is in the server's own log. */
 const WHAT_CHARACTERS_MAX = 300;
+/** The administrator does not wait longer for the log: the store has just fallen silent, then, and what follows is in doubt anyway. */
+const WAIT_MS = 1000;
 /** Results of requests that changed nothing for certain: a line in the server's own log is enough. */
 const NOTHING_CHANGED: ReadonlySet<string> = new Set([
   "bad-request", "forbidden", "cross-site", "not-found", "name-taken", "iqn-taken", "lun-taken", "already-mapped", "in-use", "no-free-lun", "too-few-servers",
@@ -25,12 +27,11 @@ export async function audit(context: ApiContext, { name, from }: Pick<Caller, "n
   const { platform, view } = context;
   platform.log.info(`audit: ${what}`, { audit: true, from, who: name, result, ...fields });
   if (NOTHING_CHANGED.has(result) || !view.storeAnswers) return;
-  try {
-    await append(context, { atMs: Math.floor(platform.clock.wallMs()), who: name, from, server: context.server, what: sentence(what, fields), result });
-  } catch (error) {
+  const appended = append(context, { atMs: Math.floor(platform.clock.wallMs()), who: name, from, server: context.server, what: sentence(what, fields), result }).catch((error: unknown) => {
     // The change is made and is in this server's log: an answer that says otherwise would be worse than a gap here.
     platform.log.warn("a change is missing in the cluster's audit log", { what, error });
-  }
+  });
+  await Promise.race([appended, new Promise<void>((resolve) => void platform.clock.timer(WAIT_MS, resolve))]);
 }
 
 async function append({ store }: ApiContext, record: Omit<AuditLogRecord, "number">): Promise<void> {

@@ -17,18 +17,22 @@ function name(what: string) {
   return v.pipe(v.string(rule), v.regex(NAME, rule));
 }
 
+const sizeBytes = v.pipe(
+  v.number("The size is a number of bytes."),
+  v.safeInteger("The size is a whole number of bytes."),
+  v.minValue(BLOCK_BYTES, `The size must be more than 0, at least ${BLOCK_BYTES} bytes.`),
+  v.maxValue(VOLUME_BYTES_MAX, "The size must be at most 64 TiB."),
+  v.multipleOf(BLOCK_BYTES, `The size must be a multiple of ${BLOCK_BYTES} bytes.`),
+);
+
 export const volumeCreateBody = v.strictObject({
   name: name("volume"),
-  sizeBytes: v.pipe(
-    v.number("The size is a number of bytes."),
-    v.safeInteger("The size is a whole number of bytes."),
-    v.minValue(BLOCK_BYTES, `The size must be more than 0, at least ${BLOCK_BYTES} bytes.`),
-    v.maxValue(VOLUME_BYTES_MAX, "The size must be at most 64 TiB."),
-    v.multipleOf(BLOCK_BYTES, `The size must be a multiple of ${BLOCK_BYTES} bytes.`),
-  ),
+  sizeBytes,
   /** Without it: 1, in an evaluation 0. */
   factor: v.optional(v.picklist([0, 1, 2], "The replication factor is 1 (2 copies) or 2 (3 copies).")),
 });
+
+export const volumeChangeBody = v.strictObject({ sizeBytes });
 
 export const scrubBody = v.strictObject({ deep: v.optional(v.boolean("deep is true or false."), false) });
 
@@ -73,26 +77,23 @@ export const settingsBody = v.strictObject({
   recreateServerAfterMs: recreateAfter("recreateServerAfterMs"),
 });
 
-export const hostCreateBody = v.strictObject({
-  name: name("host"),
-  iqns: v.pipe(
-    v.array(iqn, "The initiator names are a list."),
-    v.minLength(1, "A host has at least one initiator name."),
-    v.maxLength(HOST_IQNS_MAX, `A host has at most ${HOST_IQNS_MAX} initiator names.`),
-    v.transform((names) => [...new Set(names)]),
-  ),
-  chap: v.optional(
-    v.strictObject({
-      user: v.pipe(v.string(chapUserRule), v.regex(printable, chapUserRule), v.maxLength(CHAP_TEXT_CHARACTERS_MAX, chapUserRule)),
-      secret: v.pipe(
-        v.string(secretRule),
-        v.regex(printable, secretRule),
-        v.minLength(CHAP_SECRET_CHARACTERS_MIN, secretRule),
-        v.maxLength(CHAP_TEXT_CHARACTERS_MAX, secretRule),
-      ),
-    }),
+const iqns = v.pipe(
+  v.array(iqn, "The initiator names are a list."),
+  v.minLength(1, "A host has at least one initiator name."),
+  v.maxLength(HOST_IQNS_MAX, `A host has at most ${HOST_IQNS_MAX} initiator names.`),
+  v.transform((names) => [...new Set(names)]),
+);
+const chap = v.strictObject({
+  user: v.pipe(v.string(chapUserRule), v.regex(printable, chapUserRule), v.maxLength(CHAP_TEXT_CHARACTERS_MAX, chapUserRule)),
+  secret: v.pipe(
+    v.string(secretRule),
+    v.regex(printable, secretRule),
+    v.minLength(CHAP_SECRET_CHARACTERS_MIN, secretRule),
+    v.maxLength(CHAP_TEXT_CHARACTERS_MAX, secretRule),
   ),
 });
+export const hostCreateBody = v.strictObject({ name: name("host"), iqns, chap: v.optional(chap) });
+export const hostChangeBody = v.strictObject({ iqns: v.optional(iqns), chap: v.optional(v.nullable(chap)) });
 
 export const LUN_MAX = 255;
 const lunRule = `A LUN is a whole number from 0 to ${LUN_MAX}.`;
@@ -150,3 +151,16 @@ async function readText(request: Request): Promise<string> {
   }
   return new TextDecoder().decode(Buffer.concat(parts));
 }
+
+export const removeBody = v.strictObject({
+  confirm: v.pipe(v.string("confirm is text: the name or id once more."), v.maxLength(128, "confirm is too long.")),
+  /** It does not come back: not waited for, and nothing on it is counted on. */
+  lost: v.optional(v.boolean("lost is true or false."), false),
+});
+const place = v.pipe(v.string("A device or directory is text."), v.minLength(1, "A device or directory is not empty."), v.maxLength(1024, "A device's or directory's name has at most 1024 characters."), v.startsWith("/", "A device or directory begins with /."));
+export const driveAddBody = v.strictObject({
+  device: v.optional(place),
+  directory: v.optional(place),
+  wipe: v.optional(v.string("wipe is the device's name once more.")),
+  capacityBytes: v.optional(v.pipe(v.number("capacityBytes is a number."), v.safeInteger("capacityBytes is a whole number."), v.minValue(0, "capacityBytes is not negative."))),
+});

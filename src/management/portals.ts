@@ -7,13 +7,13 @@ export function fenceId({ platform }: ApiContext): number {
   return platform.random.id();
 }
 
-/** R26: returns when every portal is accounted for. `done`: what is so already, for the sentence when one is not. */
-export async function allPortals({ store, platform, view }: ApiContext, fence: number, done: string): Promise<void> {
+/** R26: returns when every portal is accounted for. `done`: what is so already, and `that` what is to be confirmed, for the sentence when one does not. */
+export async function allPortals({ store, platform, view }: ApiContext, fence: number, done: string, that = "has stopped serving it"): Promise<void> {
   const left = await awaitFence({ store, clock: platform.clock }, fence);
   if (left.length === 0) return;
   const servers = [...new Set(left.map(({ server }) => server))].sort().join(", ");
   const heldUpBy = [...new Set(left.flatMap((portal) => portal.heldUpBy))].map((drive) => `${drive} of ${view.map.drives.get(drive)?.server ?? "an unknown server"}`).sort();
-  const what = `${done}, but the portal of ${servers} has not confirmed that it has stopped serving it`;
+  const what = `${done}, but the portal of ${servers} has not confirmed that it ${that}`;
   if (heldUpBy.length === 0) throw new Problem("portals-silent", `${what}. Start that server or connect it to the cluster store again, then repeat the command.`);
   const DRIVES_NAMED_MAX = 3; // more would drown the sentence
   const drives = heldUpBy.length > DRIVES_NAMED_MAX ? `${heldUpBy.length} drives` : `drive ${heldUpBy.join(" and ")}`;

@@ -3,14 +3,17 @@ import { API_BASE, route, type Route } from "./route.ts";
 import { acceptLossRoutes } from "./routes/accept-loss.ts";
 import { alertRoutes } from "./routes/alerts.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { clusterRoutes } from "./routes/cluster.ts";
 import { driveRoutes } from "./routes/drives.ts";
 import { hostRoutes } from "./routes/hosts.ts";
 import { loginRoutes } from "./routes/login.ts";
+import { leavingRoutes } from "./routes/leaving.ts";
 import { loneRoutes } from "./routes/lone.ts";
 import { mappingRoutes } from "./routes/mappings.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { scrubRoutes } from "./routes/scrub.ts";
+import { serverRoutes } from "./routes/servers.ts";
 import { portalSessionRoutes } from "./routes/sessions.ts";
 import { settingsRoutes } from "./routes/settings.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
@@ -32,10 +35,13 @@ const openApiRoute = route({
 /** All that the API answers, below API_BASE. Whoever adds a route adds its row to its area's file, and an area's rows here. */
 export const ROUTES: readonly Route[] = [
   ...statusRoutes,
+  ...clusterRoutes,
   ...volumeRoutes,
   ...hostRoutes,
   ...mappingRoutes,
   ...driveRoutes,
+  ...serverRoutes,
+  ...leavingRoutes,
   ...scrubRoutes,
   ...settingsRoutes,
   ...loneRoutes,

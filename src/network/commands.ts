@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { Command } from "commander";
 import { realFiles } from "../platform/files.ts";
 import { systemRunner } from "./command-runner.ts";
@@ -6,16 +5,12 @@ import { loadNetwork, saveNetwork, saveReport } from "./kept.ts";
 import { describeNetwork, parseNetworkConfig } from "./model.ts";
 import { networkdExecutor } from "./networkd.ts";
 import { listAddresses, listPorts } from "./ports.ts";
+import { networkPaths } from "./places.ts";
 import { tryNetwork, type TryReport } from "./try.ts";
 
 /** Longer than all steps together take when each waits as long as it may. */
 const TRY_MS_MAX = 150_000;
 const NETWORKD_DIRECTORY = "/run/systemd/network";
-
-/** Where the network's files lie: what is kept below `state`, what concerns this run of the machine below `run`. */
-export function networkPaths(state: string, run: string): { readonly kept: string; readonly wanted: string; readonly report: string; readonly lock: string } {
-  return { kept: join(state, "network.json"), wanted: join(run, "network-wanted.json"), report: join(run, "network-try.json"), lock: join(run, "network.lock") };
-}
 
 interface Places {
   readonly state: string;

@@ -3,6 +3,7 @@ import type { VolumeId } from "../base/ids.ts";
 import type { ClusterMap } from "../cluster/map.ts";
 import type { Access, Host, Portal } from "../iscsi/access.ts";
 import type { Crypto } from "../platform/platform.ts";
+import { SECRET_OF } from "../platform/seal.ts";
 import type { LogicalUnit, UnitMap } from "../scsi/unit.ts";
 import type { Volume } from "../volume/volume.ts";
 
@@ -17,11 +18,15 @@ const SERIAL_DIGITS = 20;
 
 const NOTHING: UnitMap = new Map();
 
+/** Opens a secret of the store; one that does not open becomes another that nobody knows: it must let nobody in. */
+type OpenSecret = (sealed: string, about: string) => string;
+
 /** Who may see what, from the cluster map. The caller says what has changed. */
 export class MapAccess implements Access {
   readonly #map: ClusterMap;
   readonly #crypto: Crypto;
   readonly #volume: (id: VolumeId) => Volume | null;
+  readonly #open: OpenSecret;
   readonly latest: () => Promise<void>;
   readonly #listeners = new Set<() => void>();
   /** Made from the map when first asked for after a change. */
@@ -30,8 +35,9 @@ export class MapAccess implements Access {
   #portals: Portal[] | null = null;
 
   /** `volume` gives the object to serve; null for an id that the map does not have. `latest` waits for the map to catch up with the store. */
-  constructor(map: ClusterMap, crypto: Crypto, volume: (id: VolumeId) => Volume | null, latest: () => Promise<void>) {
+  constructor(map: ClusterMap, crypto: Crypto, volume: (id: VolumeId) => Volume | null, latest: () => Promise<void>, open: OpenSecret) {
     this.#map = map;
+    this.#open = open;
     this.#crypto = crypto;
     this.#volume = volume;
     this.latest = latest;
@@ -81,7 +87,7 @@ export class MapAccess implements Access {
   #readHosts(): Map<string, Host> {
     const hosts = new Map<string, Host>();
     for (const record of this.#map.hosts.values()) {
-      const host: Host = { name: record.name, chap: record.chap };
+      const host: Host = { name: record.name, chap: record.chap && { user: record.chap.user, secret: this.#open(record.chap.secret, SECRET_OF.chap(record.name)) } };
       for (const iqn of record.iqns) hosts.set(iqn.toLowerCase(), host);
     }
     return hosts;

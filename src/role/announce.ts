@@ -104,7 +104,7 @@ export function releaseFailedDrive(directory: string, drive: string): void {
 /** Indexes in `config.drives` that may be started. */
 export function startableDrives(config: ServerConfig): number[] {
   const failed = new Set(failedDrives(config.directory).map((drive) => drive.directory));
-  return config.drives.flatMap((drive, index) => (failed.has(drive.directory) ? [] : [index]));
+  return config.drives.flatMap((drive, index) => (drive.removed === true || failed.has(drive.directory) ? [] : [index]));
 }
 
 function failedDrivesFile(directory: string): string {

@@ -21,7 +21,18 @@ export const serverConfig = v.object({
   /** Folder with the cluster's authority and this server's certificate (`tlsFiles`): its API and its etcd prove themselves by them. */
   tlsDirectory: text,
   /** One storage process for each; `directory` is an already formatted drive. */
-  drives: v.array(v.object({ directory: text, port })),
+  drives: v.array(
+    v.object({
+      directory: text,
+      port,
+      /** UUID of the filesystem that is mounted there before the process starts; absent for a plain directory. */
+      filesystem: v.optional(text),
+      /** No longer of the cluster: never started again. Its line stays, since others are known by their places. */
+      removed: v.optional(v.boolean()),
+    }),
+  ),
+  /** Drives that are added get ports from here on; default DRIVE_PORT_BASE. */
+  drivePortBase: v.optional(port),
   store: v.variant("kind", [
     v.object({ kind: v.literal("embedded"), socket: text }),
     v.object({
@@ -29,7 +40,16 @@ export const serverConfig = v.object({
       endpoints: v.pipe(v.array(text), v.minLength(1)),
       /** This server's own member, run as a child; null when it has none. */
       member: v.nullable(
-        v.object({ name: text, directory: text, clientUrl: text, peerUrl: text, initialCluster: text, initialClusterToken: text }),
+        v.object({
+          name: text,
+          directory: text,
+          clientUrl: text,
+          peerUrl: text,
+          initialCluster: text,
+          initialClusterToken: text,
+          /** new: the members of `initialCluster` make the store; existing: it is there, and this member was added to it. */
+          initialClusterState: v.picklist(["new", "existing"]),
+        }),
       ),
     }),
   ]),

@@ -3,6 +3,7 @@ import { ClusterMap } from "../cluster/map.ts";
 import { keys, type GatewayRecord, type GatewayUp } from "../cluster/schema.ts";
 import { IscsiTarget } from "../iscsi/target.ts";
 import type { Clock } from "../platform/platform.ts";
+import { realSealer } from "../platform/seal.ts";
 import type { StoreLease, Versioned, Watch } from "../platform/store.ts";
 import { Gateway } from "../volume/gateway.ts";
 import { TcpDialer, type Dialer } from "../wire/dialer.ts";
@@ -45,7 +46,7 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
   const self: Peer = { kind: "gateway", id: String(instance), instance };
   const remote = new TcpDialer(platform, { self, clusterId: config.clusterId, incarnation: () => map.cluster?.incarnation ?? 0, clusterKey });
   const gateway = new Gateway(platform, map, dialerFactory(self, remote), instance);
-  const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map));
+  const access = new MapAccess(map, platform.crypto, (id) => gateway.volume(id), () => caughtUp(context, map), secretOpener(context, clusterKey));
   const target = new IscsiTarget(platform, access, { address: config.address, port: config.portalPort, groupTag: config.portalGroupTag });
   const fences = new FenceObeyer({ store, clock: platform.clock, map }, instance, () => target.settled().then(() => gateway.leftBehind.settled()), (volumes) => {
     const hosts = [...map.mappings.values()].filter(({ volume }) => volumes.includes(volume)).map(({ host }) => host);
@@ -92,6 +93,18 @@ export async function startGateway(context: RoleContext, dialerFactory: DialerFa
       watch.close();
       await registration.close(gateway.leftBehind.any);
     },
+  };
+}
+
+/** Of what is put in the place of a secret that does not open: nobody guesses it. */
+const UNKNOWN_BYTES = 32;
+function secretOpener({ platform }: RoleContext, clusterKey: Uint8Array): (sealed: string, about: string) => string {
+  const sealer = realSealer(clusterKey);
+  return (sealed, about) => {
+    const secret = sealer.open(sealed, about);
+    if (secret !== null) return secret;
+    platform.log.error("a secret in the cluster store does not open with this cluster's key: nobody can log in with it until it is set anew", { about });
+    return Buffer.from(platform.random.bytes(UNKNOWN_BYTES)).toString("hex");
   };
 }
 

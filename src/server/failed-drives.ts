@@ -65,6 +65,12 @@ export class FailedDriveList {
     this.#show();
   }
 
+  /** A drive that was removed from the cluster: nobody releases it any more. */
+  forget(directory: string): void {
+    releaseFailedDrive(this.#config.directory, directory);
+    this.#show();
+  }
+
   close(): void {
     this.#closed = true;
     this.#watch?.close();
@@ -77,7 +83,7 @@ export class FailedDriveList {
       if (this.#closed || known === "" || this.#words.get(known) !== atMs) continue;
       releaseFailedDrive(this.#config.directory, directory);
       this.#log.warn("A drive that had failed is released by an administrator and started again", { directory, drive: known });
-      const index = this.#config.drives.findIndex((drive) => drive.directory === directory);
+      const index = this.#config.drives.findIndex((drive) => drive.removed !== true && drive.directory === directory);
       if (index >= 0) this.#released(index);
       this.#show();
     }

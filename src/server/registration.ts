@@ -51,8 +51,8 @@ export class Registration {
   }
 
   async #register(): Promise<boolean> {
-    const { name, address, portalPort, apiPort, portalGroupTag } = this.#config;
-    const record: ServerRecord = { name: name as ServerName, address, portalPort, apiPort, portalGroupTag };
+    const { name, address, portalPort, apiPort, portalGroupTag, store: place } = this.#config;
+    const record: ServerRecord = { name: name as ServerName, address, portalPort, apiPort, portalGroupTag, storeMember: place.kind === "etcd" && place.member !== null };
     let lease: StoreLease;
     try {
       lease = await this.#store.lease(LEASE_MS);

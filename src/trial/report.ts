@@ -45,7 +45,7 @@ export function reportOf(trial: Trial): TrialReport {
     portal: `${server.address}:${ports.portal}`,
     pids: processesOf(groupOf(server)).map(({ pid }) => pid),
     logs: `${server.directory}/log`,
-    drives: trial.configOf(server).drives.map(({ directory }) => directory),
+    drives: trial.configOf(server).drives.flatMap(({ directory, removed }) => (removed === true ? [] : [directory])),
   }));
   const apis = servers.map(({ api }) => api);
   return {

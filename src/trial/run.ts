@@ -176,7 +176,7 @@ async function waitUntilHealthy(world: TrialWorld, trial: Trial, failures: reado
   for (;;) {
     const status = await statusOf(trial);
     const servers = status === null ? 0 : status.servers.filter((server) => server.up).length;
-    if (status?.health.state === "healthy" && servers === trial.options.servers) {
+    if (status?.health.state === "healthy" && servers === trial.servers.length) {
       healthySinceMs ??= clock.nowMs();
       if (clock.nowMs() - healthySinceMs >= HEALTHY_FOR_MS) {
         world.progress(status.health.sentence);
@@ -202,7 +202,7 @@ async function waitUntilHealthy(world: TrialWorld, trial: Trial, failures: reado
 async function waitUntilListening(world: TrialWorld, trial: Trial, failures: readonly string[], deadlineMs: number): Promise<void> {
   world.progress("waiting for the processes");
   for (const server of trial.servers) {
-    while (!(await allListening(server.address, rolePorts(trial.options), server.netns))) {
+    while (!(await allListening(server.address, rolePorts(trial, server), server.netns))) {
       assertNoneFailed(failures);
       if (world.platform.clock.nowMs() > deadlineMs) throw new Error(`not every process of ${server.name} listens; see ${server.directory}/log/`);
       await pause(world.platform.clock, LOOK_EVERY_MS);
@@ -211,14 +211,20 @@ async function waitUntilListening(world: TrialWorld, trial: Trial, failures: rea
 }
 
 /** The ports of the roles: portal, API, one for each drive. */
-function rolePorts(options: TrialOptions): number[] {
+function rolePorts(trial: Trial, server: TrialServer): number[] {
+  const { portalPort, apiPort, drives } = trial.configOf(server);
+  return [portalPort, apiPort, ...drives.flatMap(({ port, removed }) => (removed === true ? [] : [port]))];
+}
+
+/** All that a new server opens. */
+function firstPorts(options: TrialOptions): number[] {
   const ports = portsOf(options.portBase);
   return [ports.portal, ports.api, ...Array.from({ length: options.drives }, (_, index) => ports.drive(index))];
 }
 
 async function assertPortsFree(options: TrialOptions, servers: readonly { address: string; netns: string | null }[]): Promise<void> {
   const ports = portsOf(options.portBase);
-  const wanted = [...rolePorts(options), ...(options.store === "etcd" ? [ports.etcdClient, ports.etcdPeer] : [])];
+  const wanted = [...firstPorts(options), ...(options.store === "etcd" ? [ports.etcdClient, ports.etcdPeer] : [])];
   for (const { address, netns } of servers) {
     const taken = await takenPort(address, wanted, netns);
     if (taken !== null) throw new Error(taken);

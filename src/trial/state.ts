@@ -9,7 +9,7 @@ import {
   ensureAuthority, ensureClusterKey, ensureServerCertificate, ensureToken, newClusterId, newDriveId, saveAuthority, targetNameOf, writeServerConfig,
 } from "../formation/identity.ts";
 import type { Platform } from "../platform/platform.ts";
-import type { ServerConfig } from "../role/config.ts";
+import { serverConfig, type ServerConfig } from "../role/config.ts";
 import { tlsFiles } from "../role/tls.ts";
 import { portsOf, type TrialOptions } from "./options.ts";
 import type { ApiAccess } from "./probe.ts";
@@ -41,6 +41,8 @@ const savedTrial = v.object({
   formedAtMs: v.number(),
   /** In the order of the servers and their drives. `formatted` is set when the format has ended. */
   drives: v.array(v.object({ directory: v.string(), id: v.string(), formatted: v.boolean() })),
+  /** Directories of drives that were added to servers later, for whoever wipes the trial. */
+  added: v.optional(v.array(v.string()), []),
   /** What lay in the trial's directory before the trial did, relative to it: stays when the trial is wiped. */
   keep: v.array(v.string()),
 });
@@ -93,6 +95,7 @@ export class Trial {
       clusterId: newClusterId(platform.random),
       formedAtMs: platform.clock.wallMs(),
       drives,
+      added: [],
       keep: existing(directory, options.servers),
     };
     const trial = new Trial(directory, saved);
@@ -135,11 +138,15 @@ export class Trial {
     const hash = createHash("sha256").update(this.directory).digest("hex").slice(0, 12);
     return `/tmp/virtustor-${process.getuid?.() ?? 0}-${hash}/store.sock`;
   }
-  get servers(): TrialServer[] {
+  /** With those that were removed from the cluster. */
+  get everyServer(): TrialServer[] {
     return this.options.addresses.map((address, index) => {
       const directory = join(this.directory, serverName(index));
       return { name: serverName(index), index, address, netns: this.options.netns[index] ?? null, directory, configFile: join(directory, "config.json") };
     });
+  }
+  get servers(): TrialServer[] {
+    return this.everyServer.filter(({ configFile }) => !existsSync(`${configFile}${REMOVED}`));
   }
   server(name: string): TrialServer {
     const found = this.servers.find((server) => server.name === name);
@@ -158,7 +165,7 @@ export class Trial {
   get storeConfig(): ServerConfig["store"] {
     if (this.options.store === "sqlite") return { kind: "embedded", socket: this.storeSocket };
     const { etcdClient } = portsOf(this.options.portBase);
-    return { kind: "etcd", endpoints: this.options.addresses.map((address) => `https://${address}:${etcdClient}`), member: null };
+    return { kind: "etcd", endpoints: this.options.addresses.slice(0, STORE_MEMBERS).map((address) => `https://${address}:${etcdClient}`), member: null };
   }
 
   /** Everything that must be on disk before a server starts. Steps already taken are left alone. */
@@ -186,10 +193,42 @@ export class Trial {
       drive.formatted = true;
       this.#save();
     }
-    for (const server of this.servers) writeServerConfig(server.configFile, this.configOf(server));
+    // A server that was there before knows best what it has: drives come and go while it runs.
+    for (const server of this.servers) if (!existsSync(server.configFile)) writeServerConfig(server.configFile, this.#firstConfigOf(server));
   }
 
+  /** One server more, at an address that no other has; `form` makes the rest. Returns its name. */
+  addServer(platform: Platform, address: string): string {
+    const { options, drives } = this.saved;
+    const index = options.addresses.length;
+    const directories = Array.from({ length: options.drives }, (_, drive) => join(this.directory, serverName(index), `drive-${drive}`));
+    for (const directory of directories) {
+      const why = unfitForDrive(directory);
+      if (why !== null) throw new Error(`${why} and cannot become a drive of a trial`);
+    }
+    options.addresses.push(address);
+    options.servers = options.addresses.length;
+    drives.push(...directories.map((directory) => ({ directory, id: newDriveId(platform.random), formatted: false })));
+    this.#save();
+    return serverName(index);
+  }
+
+  /** Where a drive more of a server goes. Remembered before anything is made there. */
+  addDrive(server: TrialServer): string {
+    const present = this.configOf(server).drives.length;
+    const directory = join(server.directory, `drive-${present}`);
+    if (!this.saved.added.includes(directory)) this.saved.added.push(directory);
+    this.#save();
+    return directory;
+  }
+
+  /** As it is now, when the server has one. */
   configOf(server: TrialServer): ServerConfig {
+    if (!existsSync(server.configFile)) return this.#firstConfigOf(server);
+    return v.parse(serverConfig, JSON.parse(readFileSync(server.configFile, "utf8")));
+  }
+
+  #firstConfigOf(server: TrialServer): ServerConfig {
     const ports = portsOf(this.options.portBase);
     const { drives, processes } = this.options;
     return {
@@ -204,6 +243,7 @@ export class Trial {
       tokenFile: this.tokenFile,
       tlsDirectory: this.tlsOf(server),
       drives: this.saved.drives.slice(server.index * drives, (server.index + 1) * drives).map(({ directory }, index) => ({ directory, port: ports.drive(index) })),
+      drivePortBase: ports.drive(0),
       store: this.#storeOf(server),
       processes,
       logLevel: "info",
@@ -214,6 +254,8 @@ export class Trial {
   #storeOf(server: TrialServer): ServerConfig["store"] {
     const shared = this.storeConfig;
     if (shared.kind === "embedded") return shared;
+    // A later one takes a member over when one of the first leaves.
+    if (server.index >= STORE_MEMBERS) return shared;
     const ports = portsOf(this.options.portBase);
     const clientUrl = `https://${server.address}:${ports.etcdClient}`;
     const peerUrl = (address: string): string => `https://${address}:${ports.etcdPeer}`;
@@ -225,8 +267,9 @@ export class Trial {
         directory: join(server.directory, "etcd"),
         clientUrl,
         peerUrl: peerUrl(server.address),
-        initialCluster: this.servers.map(({ name, address }) => `${name}=${peerUrl(address)}`).join(","),
+        initialCluster: this.everyServer.slice(0, STORE_MEMBERS).map(({ name, address }) => `${name}=${peerUrl(address)}`).join(","),
         initialClusterToken: this.saved.clusterId,
+        initialClusterState: "new",
       },
     };
   }
@@ -243,6 +286,10 @@ export class Trial {
   }
 }
 
+/** Three bear the loss of one; more would only make each write slower. */
+const STORE_MEMBERS = 3;
+/** Ending of a configuration that a removed server has put aside (server.ts). */
+const REMOVED = ".removed";
 export const SAVED_FILE = "options.json";
 
 function serverName(index: number): string {

@@ -9,11 +9,11 @@ import { SAVED_FILE, type Trial } from "./state.ts";
  * our files; so does whatever lay in the trial's directory before. Nothing of the trial may run.
  */
 export function removeTrial(trial: Trial): void {
-  for (const drive of trial.saved.drives) {
-    for (const name of DRIVE_ENTRIES) rmSync(join(drive.directory, name), { recursive: true, force: true });
+  for (const directory of drivesOf(trial)) {
+    for (const name of DRIVE_ENTRIES) rmSync(join(directory, name), { recursive: true, force: true });
   }
   const keep = new Set(trial.saved.keep);
-  for (const server of trial.servers) {
+  for (const server of trial.everyServer) {
     removeEntries(trial, server.directory, keep);
     if (!keep.has(server.name)) removeIfEmpty(server.directory);
   }
@@ -28,9 +28,13 @@ export function removeTrial(trial: Trial): void {
   removeIfEmpty(trial.directory);
 }
 
+function drivesOf(trial: Trial): string[] {
+  return [...trial.saved.drives.map(({ directory }) => directory), ...trial.saved.added];
+}
+
 function removeEntries(trial: Trial, directory: string, keep: ReadonlySet<string>): void {
   if (!existsSync(directory)) return;
-  const drives = new Set(trial.saved.drives.map((drive) => drive.directory));
+  const drives = new Set(drivesOf(trial));
   const mounted = mountPoints();
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);

@@ -16,9 +16,13 @@ export interface TestScreen {
 }
 
 /** Draws a screen as a terminal would show it, without a terminal. */
-export function openScreen(node: ReactNode, size = { columns: 80, rows: 25 }, standing?: string): TestScreen {
+export function openScreen(node: ReactNode, size = { columns: 80, rows: 25 }, standing?: string, onFrame: () => void = () => undefined): TestScreen {
   let frame = "";
-  const mounted = mount(node, size, (next) => (frame = next), standing);
+  const drawn = (next: string): void => {
+    frame = next;
+    onFrame();
+  };
+  const mounted = mount(node, size, drawn, standing);
   const text = (): string => frame.replaceAll(/\x1b\[[0-9;]*m/g, "").split("\n").map((line) => line.trimEnd()).join("\n");
   const has = (wanted: string | RegExp): boolean => (typeof wanted === "string" ? text().includes(wanted) : wanted.test(text()));
   return {
@@ -27,6 +31,8 @@ export function openScreen(node: ReactNode, size = { columns: 80, rows: 25 }, st
     press: (...names) => names.forEach((name) => mounted.press({ name, text: "" })),
     type: (typed) => [...typed].forEach((one) => mounted.press({ name: "text", text: one })),
     async shows(wanted) {
+      // Answers that are there already arrive in a later turn.
+      await Bun.sleep(1);
       for (let tries = 0; !has(wanted); tries++) {
         if (tries > 500) throw new Error(`the screen does not show ${String(wanted)}:\n${text()}`);
         await Bun.sleep(10);

@@ -19,14 +19,14 @@ export interface LogLine {
 }
 
 /** A platform of which the API uses the clock, the crypto and the log; the log's lines are kept. */
-export function fakePlatform(lines: LogLine[] = []): Platform {
+export function fakePlatform(lines: LogLine[] = [], clock = realClock()): Platform {
   const at = (level: string) => (message: string, fields: Record<string, unknown> = {}) => void lines.push({ level, message, fields });
   const log: Log = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), child: () => log };
   const unused = (): never => {
     throw new Error("not in this test");
   };
   return {
-    clock: realClock(),
+    clock,
     crypto: realCrypto(),
     log,
     random: realRandom(),

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { keys } from "../../src/cluster/schema.ts";
-import { ApiFixture, type Api } from "./api-fixture.ts";
+import { keys, type HostRecord } from "../../src/cluster/schema.ts";
+import { realSealer, SECRET_OF } from "../../src/platform/seal.ts";
+import { ApiFixture, CREDENTIALS, type Api } from "./api-fixture.ts";
 
 const GIB = 2 ** 30;
 const IQN = "iqn.2024-01.org.example:host-1";
@@ -30,7 +31,10 @@ test("a host is created with its initiator names in lower case, once each", asyn
 test("a CHAP secret is kept for the portals and never told or logged", async () => {
   await volumes("db");
   await one.call("POST", "/api/v1/hosts", { name: "esx", iqns: [IQN], chap: { user: "esx", secret: SECRET } });
-  expect(fixture.read(keys.host("esx"))).toMatchObject({ chap: { user: "esx", secret: SECRET } });
+  const kept = (fixture.read(keys.host("esx")) as HostRecord).chap;
+  expect(kept).toEqual({ user: "esx", secret: expect.stringMatching(/^sealed:1:/) });
+  expect(realSealer(CREDENTIALS.clusterKey).open(kept?.secret ?? "", SECRET_OF.chap("esx"))).toBe(SECRET);
+  expect(JSON.stringify(fixture.store.list(""))).not.toContain(SECRET);
   const answers = [
     await one.call("GET", "/api/v1/hosts"),
     await one.call("POST", "/api/v1/mappings", { volume: "db", host: "esx" }),
@@ -107,4 +111,30 @@ test("the 257th volume of a host finds no LUN", async () => {
   await one.call("POST", "/api/v1/hosts", { name: "esx", iqns: [IQN] });
   for (let lun = 0; lun < 256; lun++) fixture.put(keys.mapping("esx", lun), { volume: 99, host: "esx", lun, readOnly: false });
   expect(await one.call("POST", "/api/v1/mappings", { volume: "v", host: "esx" })).toMatchObject({ status: 409, body: { code: "no-free-lun" } });
+});
+
+test("a host is given other initiator names and CHAP, and keeps what is not named", async () => {
+  await one.call("POST", "/api/v1/hosts", { name: "esx", iqns: [IQN, `${IQN}-b`], chap: { user: "esx", secret: SECRET } });
+  const before = fixture.read(keys.host("esx")) as HostRecord;
+  expect(await two.call("POST", "/api/v1/hosts/esx", { iqns: [`${IQN}-b`, `${IQN}-c`] })).toMatchObject({ status: 200, body: { iqns: [`${IQN}-b`, `${IQN}-c`], chapUser: "esx" } });
+  expect([IQN, `${IQN}-b`, `${IQN}-c`].map((iqn) => fixture.read(keys.iqn(iqn)))).toEqual([null, "esx", "esx"]);
+  expect((fixture.read(keys.host("esx")) as HostRecord).chap).toEqual(before.chap);
+  expect(await one.call("POST", "/api/v1/hosts/esx", { chap: null })).toMatchObject({ status: 200, body: { iqns: [`${IQN}-b`, `${IQN}-c`], chapUser: null } });
+  await one.call("POST", "/api/v1/hosts", { name: "other", iqns: [`${IQN}-d`] });
+  expect(await one.call("POST", "/api/v1/hosts/esx", { iqns: [`${IQN}-d`] })).toMatchObject({ status: 409, body: { code: "iqn-taken" } });
+  expect(await one.call("POST", "/api/v1/hosts/none", { chap: null })).toMatchObject({ status: 404 });
+  expect(await one.call("POST", "/api/v1/hosts/esx", {})).toMatchObject({ status: 400 });
+});
+
+test("R26: an initiator name is taken away when every portal has confirmed", async () => {
+  await one.call("POST", "/api/v1/hosts", { name: "esx", iqns: [IQN, `${IQN}-b`] });
+  fixture.put(keys.gateway(5), { instance: 5, server: "server-2", serving: true });
+  fixture.put(keys.upGateway(5), { instance: 5, server: "server-2", sinceMs: 1 });
+  const asked = one.call("POST", "/api/v1/hosts/esx", { iqns: [IQN] });
+  let fence: string | undefined;
+  while ((fence = fixture.store.list("fence/")[0]?.key) === undefined) await Bun.sleep(1);
+  expect(fixture.read(keys.host("esx"))).toMatchObject({ iqns: [IQN] });
+  expect(await Promise.race([asked, Bun.sleep(200).then(() => "waits")])).toBe("waits");
+  fixture.put(keys.obeyed(Number(fence.split("/")[1]), 5), 5);
+  expect((await asked).status).toBe(200);
 });

@@ -3,13 +3,17 @@ import { ClusterMap } from "../../src/cluster/map.ts";
 import { realCrypto } from "../../src/platform/crypto.ts";
 import type { VolumeId } from "../../src/base/ids.ts";
 import type { Volume } from "../../src/volume/volume.ts";
+import { realSealer, SECRET_OF } from "../../src/platform/seal.ts";
 import { MapAccess } from "../../src/role/access.ts";
 
 const CLUSTER = { id: "0123456789abcdef0123456789abcdef", name: "c", incarnation: 1, targetName: "iqn.2026-01.com.example:c", formedAtMs: 0 };
 
+const sealer = realSealer(new Uint8Array(32).fill(7));
+const openSecret = (sealed: string, about: string) => sealer.open(sealed, about) ?? "nobody knows";
+
 function cluster(id = CLUSTER.id) {
   const map = new ClusterMap();
-  const access = new MapAccess(map, realCrypto(), (volume) => (map.volumes.has(volume) ? ({ id: volume, sizeLbas: 8 } as Volume) : null), () => Promise.resolve());
+  const access = new MapAccess(map, realCrypto(), (volume) => (map.volumes.has(volume) ? ({ id: volume, sizeLbas: 8 } as Volume) : null), () => Promise.resolve(), openSecret);
   const put = (key: string, value: unknown): void => access.mapChanged(map.changed([{ key, value: value === null ? null : JSON.stringify(value), revision: 1 }], 1));
   put("cluster", { ...CLUSTER, id });
   put("host/esx1", { name: "esx1", iqns: ["iqn.1998-01.com.VMware:ESX1"], chap: { user: "esx1", secret: "secret" } });
@@ -69,4 +73,13 @@ test("listeners hear of what they can ask for, and of nothing else", () => {
   end();
   put("server/b", null);
   expect(heard).toBe(1);
+});
+
+test("a sealed secret is opened for its host alone", () => {
+  const { access, put } = cluster();
+  const sealed = sealer.seal("a long secret", SECRET_OF.chap("esx1"));
+  put("host/esx1", { name: "esx1", iqns: ["iqn.1998-01.com.vmware:esx1"], chap: { user: "u", secret: sealed } });
+  put("host/esx2", { name: "esx2", iqns: ["iqn.1998-01.com.vmware:esx2"], chap: { user: "u", secret: sealed } });
+  expect(access.host("iqn.1998-01.com.vmware:esx1")?.chap).toEqual({ user: "u", secret: "a long secret" });
+  expect(access.host("iqn.1998-01.com.vmware:esx2")?.chap).toEqual({ user: "u", secret: "nobody knows" });
 });

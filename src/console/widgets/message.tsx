@@ -36,3 +36,13 @@ export function Continue({ onDone }: { onDone(): void }): ReactNode {
   });
   return null;
 }
+
+/** Esc alone goes back: while something is being looked up, an Enter that was typed ahead must not. */
+export function Back({ onBack }: { onBack(): void }): ReactNode {
+  useKeys((key) => {
+    if (key.name !== "escape") return false;
+    onBack();
+    return true;
+  });
+  return null;
+}

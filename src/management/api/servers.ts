@@ -32,6 +32,8 @@ export interface ServerDetailAnswer {
 export interface RemoveBody {
   /** The server's name or the drive's id, typed again. */
   readonly confirm: string;
+  /** It does not come back: not waited for. Refused while it answers, and while the last copy of anything is on it. */
+  readonly lost?: boolean;
 }
 export interface RemoveAnswer {
   readonly removed: string;
@@ -56,6 +58,8 @@ export interface DriveAddBody {
   readonly directory?: string;
   /** Needed when something is on the device: the device's name, typed again. */
   readonly wipe?: string;
+  /** Of a directory: how much of its filesystem the drive offers; without it all that is free. */
+  readonly capacityBytes?: number;
 }
 export interface DriveAddAnswer {
   /** null: accepted, its id comes when it is formatted. */

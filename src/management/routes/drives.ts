@@ -2,7 +2,9 @@ import { driveIsUp } from "../../cluster/health.ts";
 import { alerts } from "../../cluster/alerts.ts";
 import type { DriveId, ServerName } from "../../base/ids.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
+import { drainLeft, isDraining, type Seen } from "../../cluster/progress.ts";
 import { failedDrives, keys, type FailedDrives } from "../../cluster/schema.ts";
+import type { DrainAnswer } from "../api/servers.ts";
 import type { DriveDetailAnswer, DriveReleaseAnswer, DrivesAnswer } from "../api.ts";
 import type { ApiContext } from "../app.ts";
 import { commit, type Change } from "../commit.ts";
@@ -22,7 +24,7 @@ export const driveRoutes: readonly Route[] = [
     access: "viewer",
     summary: "All drives",
     answer: "DrivesAnswer",
-    handle: ({ context: { view } }): DrivesAnswer => ({ drives: driveDetails(view.map), source: view.storeAnswers ? "store" : "last-known" }),
+    handle: ({ context: { view } }): DrivesAnswer => ({ drives: driveDetails(view.map, view.seen), source: view.storeAnswers ? "store" : "last-known" }),
   }),
   route({
     method: "POST",
@@ -53,11 +55,16 @@ async function prepareRelease({ store, view, platform }: ApiContext, id: string)
   return { transaction, proof: put, result: { server, serverIsUp: view.map.upServers.has(server) }, what: `release the drive ${id}` };
 }
 
-function driveDetails(map: ClusterMap): DriveDetailAnswer[] {
+function drainAnswer(map: ClusterMap, seen: Seen, id: DriveId): DrainAnswer {
+  const { groups, bytes } = drainLeft(map, id);
+  return { groupsLeft: groups, bytesLeft: bytes, secondsLeft: groups === 0 ? 0 : seen.secondsLeft(id) };
+}
+
+export function driveDetails(map: ClusterMap, seen: Seen): DriveDetailAnswer[] {
   const sentences = alerts(map);
   const failures = new Map<string, FailedDrives[number]>();
   for (const list of map.failedDrives.values()) for (const failed of list) failures.set(failed.id, failed);
-  const details = [...map.drives.values()].map(({ id, server, capacityBytes, instance }): DriveDetailAnswer => {
+  const details = [...map.drives.values()].filter(({ id }) => !map.drivesRemoved.has(id)).map(({ id, server, capacityBytes, instance }): DriveDetailAnswer => {
     const told = map.observed.get(id);
     const failed = failures.get(id);
     failures.delete(id);
@@ -73,7 +80,7 @@ function driveDetails(map: ClusterMap): DriveDetailAnswer[] {
       why: map.recovery.get(id)?.evidence ?? null,
       parked: told?.parked ?? null,
       alerts: sentences.filter((sentence) => sentence.includes(id)),
-      drain: null,
+      drain: isDraining(map, id) ? drainAnswer(map, seen, id) : null,
     };
   });
   // One that failed before it was ever registered.

@@ -1,10 +1,13 @@
 import type * as v from "valibot";
+import { fencePut } from "../../cluster/fence.ts";
 import type { ClusterMap } from "../../cluster/map.ts";
 import { keys, type HostRecord } from "../../cluster/schema.ts";
+import { SECRET_OF } from "../../platform/seal.ts";
 import type { HostAnswer, HostsAnswer } from "../api.ts";
 import type { ApiContext } from "../app.ts";
-import { hostCreateBody } from "../bodies.ts";
+import { hostChangeBody, hostCreateBody } from "../bodies.ts";
 import { commit, type Change } from "../commit.ts";
+import { allPortals, fenceId } from "../portals.ts";
 import { Problem } from "../problem.ts";
 import { findHost, readMappings, readWanted } from "../records.ts";
 import { route, type Route } from "../route.ts";
@@ -41,6 +44,22 @@ export const hostRoutes: readonly Route[] = [
     },
   }),
   route({
+    method: "POST",
+    path: "/hosts/:name",
+    access: "administrator",
+    summary: "Changes a host's initiator names or CHAP; sessions of a name that is taken away end",
+    body: hostChangeBody,
+    answer: "HostAnswer",
+    async handle({ context, params: { name = "" }, body, audit }): Promise<HostAnswer> {
+      audit("host changed", { host: name, iqns: body.iqns, chapUser: body.chap === null ? "none" : body.chap?.user });
+      if (body.iqns === undefined && body.chap === undefined) throw new Problem("bad-request", "Name initiator names or CHAP to change.");
+      const id = fenceId(context);
+      const { host, fenced } = await commit(context.store, () => prepareChange(context, name, body, id));
+      if (fenced) await allPortals(context, id, `The host ${name} is changed`);
+      return hostAnswer(context.view.map, host);
+    },
+  }),
+  route({
     method: "DELETE",
     path: "/hosts/:name",
     access: "administrator",
@@ -53,15 +72,12 @@ export const hostRoutes: readonly Route[] = [
   }),
 ];
 
-async function prepareCreate({ store }: ApiContext, body: v.InferOutput<typeof hostCreateBody>): Promise<Change<HostRecord>> {
+async function prepareCreate(context: ApiContext, body: v.InferOutput<typeof hostCreateBody>): Promise<Change<HostRecord>> {
+  const { store } = context;
   const { name, iqns, chap } = body;
-  const [taken, ...owners] = await Promise.all([store.get(keys.host(name)), ...iqns.map((iqn) => store.get(keys.iqn(iqn)))]);
+  const [taken] = await Promise.all([store.get(keys.host(name)), checkFree(store, iqns)]);
   if (taken.found !== null) throw new Problem("name-taken", `There is a host ${name} already.`);
-  for (const [index, owner] of owners.entries()) {
-    if (owner.found === null) continue;
-    throw new Problem("iqn-taken", `The initiator name ${iqns[index]} belongs to the host ${String(JSON.parse(owner.found.value))} already.`);
-  }
-  const record: HostRecord = { name, iqns, chap: chap ?? null };
+  const record: HostRecord = { name, iqns, chap: sealed(context, name, chap ?? null) };
   const value = JSON.stringify(record);
   return {
     transaction: {
@@ -71,6 +87,42 @@ async function prepareCreate({ store }: ApiContext, body: v.InferOutput<typeof h
     proof: { key: keys.host(name), value },
     result: record,
     what: `create the host ${name}`,
+  };
+}
+
+async function checkFree(store: ApiContext["store"], iqns: readonly string[]): Promise<void> {
+  const owners = await Promise.all(iqns.map((iqn) => store.get(keys.iqn(iqn))));
+  for (const [index, owner] of owners.entries()) {
+    if (owner.found === null) continue;
+    throw new Problem("iqn-taken", `The initiator name ${iqns[index]} belongs to the host ${String(JSON.parse(owner.found.value))} already.`);
+  }
+}
+
+/** The store, and whoever reads a backup of it, does not get to know the secret. */
+function sealed({ sealer }: ApiContext, host: string, chap: HostRecord["chap"]): HostRecord["chap"] {
+  return chap && { user: chap.user, secret: sealer.seal(chap.secret, SECRET_OF.chap(host)) };
+}
+
+/** R26: taking a name away takes its volumes away, so every portal confirms that nothing of it is under way. */
+async function prepareChange(context: ApiContext, name: string, body: v.InferOutput<typeof hostChangeBody>, id: number): Promise<Change<{ host: HostRecord; fenced: boolean }>> {
+  const { store, platform } = context;
+  const { host, revision } = await findHost(store, name);
+  const iqns = body.iqns ?? host.iqns;
+  const added = iqns.filter((iqn) => !host.iqns.includes(iqn));
+  const gone = host.iqns.filter((iqn) => !iqns.includes(iqn));
+  await checkFree(store, added);
+  const record: HostRecord = { name, iqns, chap: body.chap === undefined ? host.chap : sealed(context, name, body.chap) };
+  const value = JSON.stringify(record);
+  const fence = gone.length > 0 ? [fencePut(id, { what: `change ${name}`, atMs: platform.clock.wallMs() })] : [];
+  return {
+    transaction: {
+      compares: [{ key: keys.host(name), revision }, ...added.map((iqn) => ({ key: keys.iqn(iqn), revision: 0 }))],
+      puts: [{ key: keys.host(name), value }, ...added.map((iqn) => ({ key: keys.iqn(iqn), value: JSON.stringify(name) })), ...fence],
+      deletes: gone.map(keys.iqn),
+    },
+    proof: { key: keys.host(name), value },
+    result: { host: record, fenced: gone.length > 0 },
+    what: `change the host ${name}`,
   };
 }
 

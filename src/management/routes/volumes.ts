@@ -10,7 +10,7 @@ import { keys, type PoolFactor, type PoolRecord, type Tombstone, type VolumeReco
 import type { Transaction } from "../../platform/store.ts";
 import type { VolumeAnswer, VolumeCreateAnswer, VolumesAnswer } from "../api.ts";
 import type { ApiContext } from "../app.ts";
-import { volumeCreateBody } from "../bodies.ts";
+import { volumeChangeBody, volumeCreateBody } from "../bodies.ts";
 import { commit, type Change } from "../commit.ts";
 import { allPortals, fenceId } from "../portals.ts";
 import { Problem } from "../problem.ts";
@@ -65,6 +65,22 @@ export const volumeRoutes: readonly Route[] = [
       audit("volume created", { volume: name, id: created.id, sizeBytes, factor });
       const warning = thinWarning(view.map, created);
       return { ...volumeAnswer(view.map, created), ...(warning === null ? {} : { warning }) };
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/volumes/:name",
+    access: "administrator",
+    summary: "Makes a volume larger; hosts see it when they look again",
+    body: volumeChangeBody,
+    answer: "VolumeCreateAnswer",
+    async handle({ context, params: { name = "" }, body: { sizeBytes }, audit }): Promise<VolumeCreateAnswer> {
+      audit("volume grown", { volume: name, sizeBytes });
+      const id = fenceId(context);
+      const grown = await commit(context.store, () => prepareGrow(context, name, sizeBytes, id));
+      await allPortals(context, id, `The volume ${name} is larger`, "shows the new size");
+      const warning = thinWarning(context.view.map, grown);
+      return { ...volumeAnswer(context.view.map, grown), ...(warning === null ? {} : { warning }) };
     },
   }),
   route({
@@ -142,6 +158,19 @@ async function prepareCreate({ store, platform, view }: ApiContext, { name, size
     puts,
   };
   return { transaction, proof: { key: keys.volume(id), value }, result: record, what: `create the volume ${name}` };
+}
+
+/**
+ * R26: a host that has seen the new size by one path must not be refused the end of the volume by another, so every portal confirms
+ * before the administrator is told. Nothing need be made: extents come when they are written.
+ */
+async function prepareGrow({ store, platform }: ApiContext, name: string, sizeBytes: number, id: number): Promise<Change<VolumeRecord>> {
+  const { volume, revision } = await findVolume(store, name);
+  if (sizeBytes < volume.sizeBytes) throw new Problem("not-possible", `The volume ${name} has ${volume.sizeBytes} bytes and is never made smaller: the hosts' data at its end would be lost.`);
+  const record: VolumeRecord = { ...volume, sizeBytes };
+  const put = { key: keys.volume(volume.id), value: JSON.stringify(record) };
+  const fence = fencePut(id, { what: `grow ${volume.id}`, atMs: platform.clock.wallMs() });
+  return { transaction: { compares: [{ key: put.key, revision }, { key: fence.key, revision: 0 }], puts: [put, fence] }, proof: fence, result: record, what: `grow the volume ${name}` };
 }
 
 /** R21, R26: each portal confirms that it has nothing under way on a volume that is mapped nowhere. */
