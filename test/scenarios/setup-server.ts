@@ -6,7 +6,8 @@ import type { LocalCreateBody, LocalJoinBody, LocalJoinCode, LocalJoinSeen, Loca
 import { PROGRAM } from "./trial-under-test.ts";
 
 const LOOK_EVERY_MS = 100;
-const WITHIN_MS = 90_000;
+/** Formation is many small syncs, and a machine that does other things, too, takes its time. */
+const WITHIN_MS = 180_000;
 export const PASSWORD = "correct horse battery";
 
 export interface LocalAnswer {
