@@ -108,10 +108,10 @@ function addVolumeCommands(volume: Command, world: CliWorld): void {
     .description("create a thin volume")
     .argument("<name>")
     .requiredOption("--size <size>", "for example 2GiB; KiB, MiB, GiB, TiB or plain bytes")
-    .addOption(new Option("--factor <factor>", "replication factor: 1 keeps 2 copies, 2 keeps 3").choices(["1", "2"]).default("1"))
-    .action((name: string, options: CommonOptions & { size: string; factor: "1" | "2" }) =>
+    .addOption(new Option("--factor <factor>", "replication factor: 1 keeps 2 copies, 2 keeps 3 (default: 1, in an evaluation 0)").choices(["1", "2"]))
+    .action((name: string, options: CommonOptions & { size: string; factor?: "1" | "2" }) =>
       run(world, options, async (client) => {
-        const body: api.VolumeCreateBody = { name, sizeBytes: parseSize(options.size), factor: options.factor === "2" ? 2 : 1 };
+        const body: api.VolumeCreateBody = { name, sizeBytes: parseSize(options.size), ...(options.factor !== undefined && { factor: options.factor === "2" ? 2 : 1 }) };
         const answer = await client.post<api.VolumeCreateAnswer>("/volumes", body);
         return { answer, text: `created volume ${answer.name}, ${formatSize(answer.sizeBytes)}, factor ${factorText(answer)}\n`, warning: answer.warning };
       }),
@@ -219,7 +219,7 @@ function volumeText(volume: api.VolumeAnswer): string {
 }
 
 function factorText({ factor, copies }: api.VolumeAnswer): string {
-  return `${factor} (${copies} copies)`;
+  return `${factor} (${copies === 1 ? "one copy" : `${copies} copies`})`;
 }
 
 function mappedText({ mappings }: api.VolumeAnswer): string {
