@@ -34,6 +34,9 @@ story("a drive that answers with I/O errors is left at once, its copies are made
     await trial.health("healthy", "3 servers and 5 drives are up");
     await expectAllThere(trial, client);
   } finally {
+    // What cannot be written cannot be wiped either.
+    trial.killEverything();
+    await disks.mend();
     await trial.wipe();
   }
 });
