@@ -40,6 +40,7 @@ export const runMonitor: RunRole = async (context) => {
     publish: (checked) => published.publish(alertingKeys.checked(config.name), checked),
   });
   const alerting = new Alerting({ platform, store, server: config.name, map, heard: ({ server, sentAtMs }) => measurer.heard(server, sentAtMs) });
+  measurer.start();
   const senders = realSenders(platform, sealer);
   const cluster = () => map.cluster && { name: map.cluster.name, id: map.cluster.id };
   const notifier = new Notifier({
