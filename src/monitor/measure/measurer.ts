@@ -40,7 +40,7 @@ export interface MeasurerWorld {
   /** Roles that should run here. */
   readonly roles: () => readonly string[];
   /** Whether this server has a member of the cluster store. */
-  readonly member: boolean;
+  readonly member: () => boolean;
   /** Takes what was measured to the store. */
   readonly publish: (checked: Checked) => void;
 }
@@ -108,7 +108,7 @@ export class Measurer {
       nics,
       system,
       certificates: this.#certificates,
-      member: member ? { running: roles.some(({ role, running }) => role === "etcd" && running) } : null,
+      member: member() ? { running: roles.some(({ role, running }) => role === "etcd" && running) } : null,
       storeMs,
       // Last: what lies between this and the sending hides as much of a clock that is ahead.
       sentAtMs: platform.clock.wallMs(),

@@ -35,7 +35,7 @@ class Server {
     const platform: Platform = { ...fake, files: realFiles(), clock: { nowMs: () => clock.nowMs(), wallMs: () => clock.nowMs() + this.offMs, timer: (ms, run) => clock.timer(ms, run), soon: (run) => clock.soon(run) } };
     this.measurer = new Measurer({
       platform, store: store.client(name), commands, map, server: name, version: "1", directory, tlsDirectory: join(directory, "tls"), address: "10.0.0.1",
-      drives: () => [{ directory: "/drives/0", port: 7000 }], roles: () => ["monitor"], member: false, publish: (checked) => void this.published.push(checked),
+      drives: () => [{ directory: "/drives/0", port: 7000 }], roles: () => ["monitor"], member: () => false, publish: (checked) => void this.published.push(checked),
     });
   }
 }
