@@ -3,20 +3,22 @@ import { fingerprintText, isSameFingerprint } from "../base/fingerprint.ts";
 
 const ANSWER_WITHIN_MS = 3_000;
 
-/**
- * The certificate authority (PEM) that a server shows, if it has this fingerprint: afterwards connections are proved by it.
- * Rejects with an Error that says what was found instead.
- */
-export function authorityWithFingerprint(api: string, fingerprint: string): Promise<string> {
+/** The certificate authority (PEM) that a server shows, if it has this fingerprint: afterwards connections are proved by it. */
+export async function authorityWithFingerprint(api: string, fingerprint: string): Promise<string> {
+  const shown = await authorityShown(api);
+  if (isSameFingerprint(shown.fingerprint, fingerprint)) return shown.authority;
+  throw new Error(`the cluster there has the fingerprint ${shown.fingerprint}, not ${fingerprint}`);
+}
+
+/** What a server shows, whoever it is: to be compared before anything is sent to it. */
+export function authorityShown(api: string): Promise<{ readonly authority: string; readonly fingerprint: string }> {
   const { hostname, port } = new URL(api);
   return new Promise((resolve, reject) => {
     // Nothing is sent over this connection, so that nobody need be trusted yet.
     const socket = connect({ host: hostname, port: Number(port || 443), rejectUnauthorized: false, timeout: ANSWER_WITHIN_MS }, () => {
       const top = topOf(socket.getPeerCertificate(true));
       socket.destroy();
-      const found = fingerprintText(top.fingerprint256);
-      if (isSameFingerprint(found, fingerprint)) resolve(pem(top.raw));
-      else reject(new Error(`the cluster there has the fingerprint ${found}, not ${fingerprint}`));
+      resolve({ authority: pem(top.raw), fingerprint: fingerprintText(top.fingerprint256) });
     });
     socket.once("timeout", () => socket.destroy(new Error("no answer in time")));
     socket.once("error", reject);
