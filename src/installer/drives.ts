@@ -17,6 +17,8 @@ export const MEDIUM_LABEL = "VIRTUSTOR";
 
 /** A smaller system drive has no room for two slots and the logs of a year. */
 export const SYSTEM_DRIVE_BYTES_MIN = 16 * 2 ** 30;
+/** A smaller one would be full of its own journal. */
+export const DATA_DRIVE_BYTES_MIN = 2 ** 30;
 
 /** A block device as `lsblk` and `blkid` see it: a drive, or a partition of one. */
 export interface BlockDevice {
@@ -39,6 +41,8 @@ export interface BlockDevice {
   readonly uuid: string | null;
   readonly partitionTable: string | null;
   readonly partitionName: string | null;
+  /** As in `Probe`. */
+  readonly serverName: string | null;
   readonly children: readonly BlockDevice[];
 }
 
@@ -51,6 +55,8 @@ export interface Probe {
   readonly partitionName: string | null;
   /** The superblock of a VirtuStor drive was found on it. */
   readonly virtustorData: boolean;
+  /** The name of the server whose state lies on it. */
+  readonly serverName: string | null;
 }
 
 /** A system that was installed before, and where its parts lie. */
@@ -83,6 +89,8 @@ export interface DriveChoice {
   readonly existing: ExistingSystem | null;
   /** Why it cannot be chosen, as a sentence; null when it can. */
   readonly refusal: string | null;
+  /** Likewise, as a data drive. */
+  readonly dataRefusal: string | null;
 }
 
 const text = v.nullish(v.string());
@@ -145,6 +153,7 @@ function deviceOf(raw: unknown, probes: ReadonlyMap<string, Probe>): BlockDevice
     uuid: probe?.uuid ?? word(said.uuid),
     partitionTable: probe?.partitionTable ?? word(said.pttype),
     partitionName: probe?.partitionName ?? word(said.partlabel),
+    serverName: probe?.serverName ?? null,
     children: (said.children ?? []).map((child) => deviceOf(child, probes)),
   };
 }
@@ -174,7 +183,8 @@ function choiceOf(drive: BlockDevice): DriveChoice {
     holds,
     content: contentOf(drive, holds),
     existing,
-    refusal: refusalOf(drive, holds),
+    refusal: refusalOf(drive, holds, SYSTEM_DRIVE_BYTES_MIN),
+    dataRefusal: refusalOf(drive, holds, DATA_DRIVE_BYTES_MIN),
   };
 }
 
@@ -206,7 +216,10 @@ function contentOf(drive: BlockDevice, holds: Holds): string[] {
   const lines: string[] = [];
   if (holds === "medium") lines.push("the VirtuStor installation medium");
   if (holds === "data") lines.push("a VirtuStor data drive: copies of volumes lie on it");
-  if (holds === "system") lines.push("a VirtuStor system");
+  if (holds === "system") {
+    const name = drive.children.find(({ serverName }) => serverName !== null)?.serverName;
+    lines.push(name == null ? "a VirtuStor system" : `the VirtuStor system of ${name}`);
+  }
   if (drive.children.length > 0) {
     lines.push(`${drive.children.length} partition${drive.children.length === 1 ? "" : "s"}${drive.partitionTable === null ? "" : ` (${drive.partitionTable})`}`);
     for (const part of drive.children) lines.push(`${part.path}  ${bytesText(part.sizeBytes)}  ${partText(part)}`);
@@ -224,12 +237,12 @@ function partText({ filesystem, label, partitionName, mountpoints }: BlockDevice
   return `${what}${name === null ? "" : ` "${name}"`}${mountpoints.length === 0 ? "" : `, mounted on ${mountpoints.join(", ")}`}`;
 }
 
-function refusalOf(drive: BlockDevice, holds: Holds): string | null {
+function refusalOf(drive: BlockDevice, holds: Holds, bytesMin: number): string | null {
   const { path, sizeBytes } = drive;
   if (holds === "medium") return `${path} is the installation medium. Choose another drive.`;
   if (drive.readOnly) return `${path} is read-only: it, or its controller, refuses writes. Remove the write protection or choose another drive.`;
-  if (sizeBytes < SYSTEM_DRIVE_BYTES_MIN) {
-    return `${path} has ${bytesText(sizeBytes)}; a system drive needs at least ${bytesText(SYSTEM_DRIVE_BYTES_MIN)}. Choose a larger drive.`;
+  if (sizeBytes < bytesMin) {
+    return `${path} has ${bytesText(sizeBytes)}; a ${bytesMin === SYSTEM_DRIVE_BYTES_MIN ? "system" : "data"} drive needs at least ${bytesText(bytesMin)}. Choose a larger drive.`;
   }
   const below = withChildren(drive);
   const mounted = below.find(({ mountpoints }) => mountpoints.length > 0);

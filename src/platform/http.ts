@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Certified } from "./certificates.ts";
 
 export interface HttpOptions {
@@ -32,6 +34,31 @@ export function serveHttp(options: HttpOptions): HttpServer {
     port: server.port ?? options.port,
     stop: () => server.stop(true),
   };
+}
+
+/** As `serveHttp`, on a Unix socket that only this user (root, on an appliance) may open; a file of that name is removed first. */
+export function serveLocalHttp(options: Pick<HttpOptions, "onError"> & { readonly path: string; fetch(request: Request): Promise<Response> | Response }): Pick<HttpServer, "stop"> {
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+  rmSync(options.path, { force: true });
+  // From the first moment on nobody else may open it.
+  const before = process.umask(0o077);
+  try {
+    const server = Bun.serve({
+      unix: options.path,
+      development: false,
+      maxRequestBodySize: HTTP_BODY_BYTES_MAX,
+      fetch: (request) => options.fetch(request),
+      error(error) {
+        options.onError(error);
+        return new Response(null, { status: 500 });
+      },
+    });
+    return { stop: () => server.stop(true) };
+  } catch (error) {
+    throw new Error(`cannot serve the local socket ${options.path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  } finally {
+    process.umask(before);
+  }
 }
 
 function listen(options: HttpOptions): Bun.Server<undefined> {
