@@ -5,6 +5,7 @@ import { acceptLoss, auditList, type AcceptLossOptions } from "./accept-loss.ts"
 import { addAlertCommands } from "./alerts.ts";
 import { CliError } from "./error.ts";
 import { common, group, isFresh, processWorld, quiet, run, staleWarning, type CliWorld, type CommonOptions } from "./command.ts";
+import { addDriveGrowthCommands, addServerCommands } from "./growth.ts";
 import { addHostCommands } from "./hosts.ts";
 import { addLoginCommands } from "./login.ts";
 import { parseSize, formatSize } from "./sizes.ts";
@@ -22,7 +23,10 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
   addAlertCommands(program, world);
   addLoginCommands(program, world);
   addUserCommands(program, world);
-  addDriveCommands(group(program, "drive", "list drives, and release one that failed", world), world);
+  const drive = group(program, "drive", "list, add, drain and remove drives, and release one that failed", world);
+  addDriveCommands(drive, world);
+  addDriveGrowthCommands(drive, world);
+  addServerCommands(program, world);
   const scrub = group(program, "scrub", "compare and verify all copies", world);
   common(scrub.command("start"), world)
     .description("look at every group now: whether its copies agree, and with --deep whether each block can be read")
@@ -109,10 +113,10 @@ function addVolumeCommands(volume: Command, world: CliWorld): void {
     .description("create a thin volume")
     .argument("<name>")
     .requiredOption("--size <size>", "for example 2GiB; KiB, MiB, GiB, TiB or plain bytes")
-    .addOption(new Option("--factor <factor>", "replication factor: 1 keeps 2 copies, 2 keeps 3; without it 1, in an evaluation 0 (one copy)").choices(["0", "1", "2"]))
-    .action((name: string, options: CommonOptions & { size: string; factor?: "0" | "1" | "2" }) =>
+    .addOption(new Option("--factor <factor>", "replication factor: 1 keeps 2 copies, 2 keeps 3 (default: 1, in an evaluation 0)").choices(["1", "2"]))
+    .action((name: string, options: CommonOptions & { size: string; factor?: "1" | "2" }) =>
       run(world, options, async (client) => {
-        const body: api.VolumeCreateBody = { name, sizeBytes: parseSize(options.size), ...(options.factor !== undefined && { factor: Number(options.factor) as 0 | 1 | 2 }) };
+        const body: api.VolumeCreateBody = { name, sizeBytes: parseSize(options.size), ...(options.factor !== undefined && { factor: options.factor === "2" ? 2 : 1 }) };
         const answer = await client.post<api.VolumeCreateAnswer>("/volumes", body);
         return { answer, text: `created volume ${answer.name}, ${formatSize(answer.sizeBytes)}, factor ${factorText(answer)}\n`, warning: answer.warning };
       }),
@@ -196,7 +200,7 @@ function volumeText(volume: api.VolumeAnswer): string {
 }
 
 function factorText({ factor, copies }: api.VolumeAnswer): string {
-  return `${factor} (${copies} copies)`;
+  return `${factor} (${copies === 1 ? "one copy" : `${copies} copies`})`;
 }
 
 function mappedText({ mappings }: api.VolumeAnswer): string {

@@ -38,7 +38,7 @@ export async function up(world: TrialWorld, directory: string, given: Partial<Tr
     if (options.store === "etcd" && findProgram("etcd") === null) {
       throw new Error("--store etcd needs etcd (Debian package etcd-server), which is not installed; without --store the trial needs nothing");
     }
-    await assertPortsFree(options, options.addresses.map((address, index) => ({ address, netns: options.netns[index] ?? null })));
+    await assertServerPortsFree(options, options.addresses.map((address, index) => ({ address, netns: options.netns[index] ?? null })));
     trial = Trial.begin(directory, options, platform);
   } else {
     assertSameOptions(trial.options, given);
@@ -47,7 +47,7 @@ export async function up(world: TrialWorld, directory: string, given: Partial<Tr
   const down = trial.servers.filter((server) => processesOf(groupOf(server)).every(({ role }) => role !== "server"));
   if (down.length === 0) progress(`the trial in ${directory} is already running`);
   for (const server of down) await killGroup(groupOf(server), platform.clock);
-  await assertPortsFree(trial.options, down);
+  await assertServerPortsFree(trial.options, down);
   const failures: string[] = [];
   startStore(trial, failures);
   for (const server of down) {
@@ -79,7 +79,7 @@ export async function startOne(world: TrialWorld, trial: Trial, name: string): P
     return;
   }
   await killGroup(groupOf(server), platform.clock);
-  await assertPortsFree(trial.options, [server]);
+  await assertServerPortsFree(trial.options, [server]);
   const failures: string[] = [];
   startStore(trial, failures);
   startServer(trial, server, failures);
@@ -150,8 +150,8 @@ async function putCluster(world: TrialWorld, trial: Trial, failures: readonly st
 export async function putClusterHere(platform: Platform, trial: Trial, giveUp: () => boolean = patience(platform)): Promise<void> {
   const store = await openStore(platform, { store: trial.storeConfig, tlsDirectory: trial.tlsOf(trial.server("server1")) });
   try {
-    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs, ...(trial.options.servers < SERVERS_MIN && { serversMin: trial.options.servers }) };
-    await formCluster({ store, clock: platform.clock }, { record, pool: { factor: 1, groupCount: TRIAL_GROUP_COUNT } }, giveUp);
+    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs, ...(trial.options.evaluation ? { evaluation: true } : trial.options.servers < SERVERS_MIN && { serversMin: trial.options.servers }) };
+    await formCluster({ store, clock: platform.clock }, { record, pool: { factor: trial.options.evaluation ? 0 : 1, groupCount: TRIAL_GROUP_COUNT } }, giveUp);
   } finally {
     await store.close();
   }
@@ -222,7 +222,7 @@ function firstPorts(options: TrialOptions): number[] {
   return [ports.portal, ports.api, ...Array.from({ length: options.drives }, (_, index) => ports.drive(index))];
 }
 
-async function assertPortsFree(options: TrialOptions, servers: readonly { address: string; netns: string | null }[]): Promise<void> {
+export async function assertServerPortsFree(options: TrialOptions, servers: readonly { address: string; netns: string | null }[]): Promise<void> {
   const ports = portsOf(options.portBase);
   const wanted = [...firstPorts(options), ...(options.store === "etcd" ? [ports.etcdClient, ports.etcdPeer] : [])];
   for (const { address, netns } of servers) {

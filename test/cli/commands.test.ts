@@ -137,7 +137,7 @@ describe("failures are one line and exit code 1", () => {
     ["volume create -- -db --size 1GiB", ""],
     ["volume create a/b --size 1GiB", "1 to 63 letters"],
     ["volume create db", "required option '--size <size>' not specified"],
-    ["volume create db --size 1GiB --factor 3", "Allowed choices are 0, 1, 2"],
+    ["volume create db --size 1GiB --factor 3", "Allowed choices are 1, 2"],
     ["volume create db --size 1GiB --fast", "unknown option"],
     ["volume show none", "there is no volume none."],
     ["volume delete a%2Fb", "there is no volume"],
