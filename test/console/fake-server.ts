@@ -5,7 +5,7 @@ import type { StatusAnswer } from "../../src/management/api.ts";
 import type { NetworkConfig } from "../../src/network/model.ts";
 import type { TryReport } from "../../src/network/try.ts";
 
-export const FINGERPRINT = Array.from({ length: 32 }, (_, index) => (index * 7 + 16).toString(16).padStart(2, "0").toUpperCase()).join(":");
+export const FINGERPRINT = "B415-E3B9-CA74-7EF1-D318-8E53-C9AA-1053";
 export const STARTED = { started: true } as const;
 
 export function drive(device: string, change: Partial<LocalDrive> = {}): LocalDrive {
