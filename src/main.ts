@@ -6,6 +6,15 @@ import { VERSION } from "./base/version.ts";
 /** Commands that processes give each other; they load nothing that is for people. */
 const OWN_COMMANDS = ["server", "store", "role", "inside"];
 
+interface ServerOptions {
+  readonly config?: string;
+  readonly state?: string;
+  readonly socket: string;
+  readonly address: string;
+  readonly portBase?: number;
+  readonly allowLoops: boolean;
+}
+
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new Error(`"${text}" is not a whole number`);
   return Number(text);
@@ -18,8 +27,19 @@ async function program(argv: readonly string[]): Promise<Command> {
   top
     .command("server")
     .description("run one server: all its roles, supervised")
-    .requiredOption("--config <file>", "its configuration")
-    .action(async ({ config }: { config: string }) => (await import("./server/main.ts")).runServerProcess(resolve(config)));
+    .option("--config <file>", "its configuration")
+    .option("--state <directory>", "its state; without a configuration in it the server is set up over its local socket")
+    .option("--socket <path>", "the local socket (with --state)", "/run/virtustor/local.sock")
+    .option("--address <address>", "where a server that is not set up says so (with --state)", "0.0.0.0")
+    .option("--port-base <port>", "all ports lie in the 50 from here (with --state; default: an appliance's)", wholeNumber)
+    .option("--allow-loops", "offer loop devices as drives, too (with --state)", false)
+    .action(async (chosen: ServerOptions) => {
+      const { runServerProcess, runStateProcess } = await import("./server/main.ts");
+      if ((chosen.config === undefined) === (chosen.state === undefined)) throw new Error("give either --config FILE or --state DIRECTORY");
+      if (chosen.config !== undefined) return await runServerProcess(resolve(chosen.config));
+      const { state = "", socket, address, portBase, allowLoops } = chosen;
+      await runStateProcess({ directory: resolve(state), socket: resolve(socket), address, portBase: portBase ?? null, allowLoops });
+    });
   top
     .command("store")
     .description("run the embedded cluster store of a cluster that is all on one machine")

@@ -2,6 +2,7 @@ import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "./base/assert.ts";
 import { clusterRecord, DRIVE_FAILED, keys, parseValue } from "./cluster/schema.ts";
+import { mountDrive } from "./formation/devices.ts";
 import { writeServerConfig } from "./formation/identity.ts";
 import { FATAL_EXIT_CODES, type Platform } from "./platform/platform.ts";
 import type { Processes } from "./platform/process.ts";
@@ -17,6 +18,7 @@ import { etcdCommand } from "./server/etcd-member.ts";
 import { Leaving } from "./server/leaving.ts";
 import { boundLogs } from "./server/logs.ts";
 import { writePids } from "./server/pids.ts";
+import { followMembers } from "./server/store-members.ts";
 import { formDirectory, nextDrivePort } from "./server/place.ts";
 import { Registration } from "./server/registration.ts";
 
@@ -31,6 +33,8 @@ const STORE_PATIENCE_MS = 20_000;
 /** At a stop the other servers need not wait for leases, if the store is there to tell them. */
 const LAST_DEATHS_WITHIN_MS = 2_000;
 const STORE_RETRY_MS = 200;
+/** A drive may be plugged in later. */
+const MOUNT_AGAIN_MS = 10_000;
 const STORE_COMPLAINT_EVERY_MS = 5_000;
 
 export interface ServerWorld {
@@ -43,6 +47,7 @@ export interface ServerWorld {
   /** This server was removed from the cluster: it has stopped, and its configuration lies aside. */
   readonly removed?: () => void;
 }
+export type NewDrive = ServerConfig["drives"][number];
 export interface RunningServer {
   /** Orderly stop: management and monitor, iscsi, storage, etcd. Resolves when no child is left. Idempotent. */
   stop(): Promise<void>;
@@ -50,7 +55,7 @@ export interface RunningServer {
    * Takes a formatted drive in, for good: writes it into the configuration's file, then starts its storage process. `port` is free and no
    * other drive's. With a directory that is a drive of this server already, nothing happens. Throws when the file cannot be written.
    */
-  addDrive(drive: { readonly directory: string; readonly port: number }): void;
+  addDrive(drive: NewDrive): void;
 }
 
 /**
@@ -71,6 +76,7 @@ class Server implements RunningServer {
   readonly #leaving: Leaving;
   readonly #adding: Adding;
   readonly #children: SupervisedChild[] = [];
+  #members: { close(): void } | null = null;
   #rolesStarted = false;
   #logs: { stop(): void } | null = null;
   #stopping: Promise<void> | null = null;
@@ -112,6 +118,7 @@ class Server implements RunningServer {
     platform.log.info("phase: registration");
     this.#registration.start();
     this.#failed.start();
+    this.#members = followMembers(this.#world);
 
     platform.log.info("phase: roles", { processes: config.processes });
     this.#rolesStarted = true;
@@ -121,7 +128,7 @@ class Server implements RunningServer {
     if (config.processes === "shared") {
       this.#superviseRole("shared");
     } else {
-      for (const index of startableDrives(config)) this.#superviseRole("storage", index);
+      for (const index of startableDrives(config)) this.#startDrive(index);
       this.#superviseRole("iscsi");
     }
     this.#superviseRole("monitor");
@@ -134,15 +141,16 @@ class Server implements RunningServer {
     return this.#stopping;
   }
 
-  addDrive({ directory, port }: { readonly directory: string; readonly port: number }): void {
+  addDrive(drive: NewDrive): void {
+    const { directory, port } = drive;
     const { config, configFile } = this.#world;
-    if (config.drives.some((drive) => drive.removed !== true && drive.directory === directory)) return;
-    assert(config.drives.every((drive) => drive.port !== port), "no two drives of a server have the same port");
+    if (config.drives.some((known) => known.removed !== true && known.directory === directory)) return;
+    assert(config.drives.every((known) => known.port !== port), "no two drives of a server have the same port");
     // The file first: the child reads it, and so does the next start.
-    writeServerConfig(configFile, { ...config, drives: [...config.drives, { directory, port }] });
-    config.drives.push({ directory, port });
+    writeServerConfig(configFile, { ...config, drives: [...config.drives, drive] });
+    config.drives.push(drive);
     if (!this.#rolesStarted || this.#stopping !== null) return;
-    if (config.processes === "separate") return this.#superviseRole("storage", config.drives.length - 1);
+    if (config.processes === "separate") return this.#startDrive(config.drives.length - 1);
     // A shared process opens its drives when it starts.
     const shared = this.#children.find(({ role }) => role === "shared");
     void shared?.stop().then(() => this.#stopping === null && shared.state === "down" && shared.start());
@@ -185,6 +193,7 @@ class Server implements RunningServer {
       await this.#stopChildren((role) => stage.some((name) => role === name || role.startsWith(`${name}-`)));
     }
     this.#failed.close();
+    this.#members?.close();
     await this.#registration.close();
     await this.#deaths.drain(LAST_DEATHS_WITHIN_MS);
     this.#deaths.close();
@@ -227,6 +236,20 @@ class Server implements RunningServer {
       }
       await new Promise<void>((resolve) => void clock.timer(STORE_RETRY_MS, resolve));
     }
+  }
+
+  /** A drive with a filesystem of its own is mounted first: its process must never take the bare folder for a drive. */
+  #startDrive(index: number): void {
+    const { config, platform: { clock, log } } = this.#world;
+    const { directory, filesystem } = config.drives[index]!;
+    if (filesystem === undefined) return this.#superviseRole("storage", index);
+    mountDrive({ directory, filesystem }).then(
+      () => this.#stopping ?? this.#superviseRole("storage", index),
+      (error: Error) => {
+        log.error(`The drive ${directory} cannot be mounted and is not started; it is tried again: ${error.message}`, { filesystem });
+        clock.timer(MOUNT_AGAIN_MS, () => this.#stopping ?? this.#startDrive(index));
+      },
+    );
   }
 
   #superviseRole(name: "storage" | "iscsi" | "shared" | "monitor" | "management", drive?: number): void {

@@ -17,6 +17,8 @@ export const MEDIUM_LABEL = "VIRTUSTOR";
 
 /** A smaller system drive has no room for two slots and the logs of a year. */
 export const SYSTEM_DRIVE_BYTES_MIN = 16 * 2 ** 30;
+/** A smaller one would be full of its own journal. */
+export const DATA_DRIVE_BYTES_MIN = 2 ** 30;
 
 /** A block device as `lsblk` and `blkid` see it: a drive, or a partition of one. */
 export interface BlockDevice {
@@ -83,6 +85,8 @@ export interface DriveChoice {
   readonly existing: ExistingSystem | null;
   /** Why it cannot be chosen, as a sentence; null when it can. */
   readonly refusal: string | null;
+  /** Likewise, as a data drive. */
+  readonly dataRefusal: string | null;
 }
 
 const text = v.nullish(v.string());
@@ -174,7 +178,8 @@ function choiceOf(drive: BlockDevice): DriveChoice {
     holds,
     content: contentOf(drive, holds),
     existing,
-    refusal: refusalOf(drive, holds),
+    refusal: refusalOf(drive, holds, SYSTEM_DRIVE_BYTES_MIN),
+    dataRefusal: refusalOf(drive, holds, DATA_DRIVE_BYTES_MIN),
   };
 }
 
@@ -184,11 +189,15 @@ function withChildren(device: BlockDevice): BlockDevice[] {
 
 function heldBy(drive: BlockDevice): Holds {
   const all = withChildren(drive);
-  if (all.some(({ filesystem, label }) => filesystem === "iso9660" && label === MEDIUM_LABEL)) return "medium";
+  if (all.some(isMedium)) return "medium";
   if (all.some(({ label, partitionName }) => label?.startsWith(DATA_LABEL_PREFIX) === true || partitionName?.startsWith(DATA_LABEL_PREFIX) === true)) return "data";
   if (all.some(({ label, partitionName }) => label === LABELS.state || partitionName === LABELS.state)) return "system";
   if (drive.children.length > 0 || drive.filesystem !== null || drive.partitionTable !== null) return "foreign";
   return "nothing";
+}
+
+export function isMedium({ filesystem, label }: BlockDevice): boolean {
+  return filesystem === "iso9660" && label === MEDIUM_LABEL;
 }
 
 function existingSystem(drive: BlockDevice): ExistingSystem | null {
@@ -220,12 +229,12 @@ function partText({ filesystem, label, partitionName, mountpoints }: BlockDevice
   return `${what}${name === null ? "" : ` "${name}"`}${mountpoints.length === 0 ? "" : `, mounted on ${mountpoints.join(", ")}`}`;
 }
 
-function refusalOf(drive: BlockDevice, holds: Holds): string | null {
+function refusalOf(drive: BlockDevice, holds: Holds, bytesMin: number): string | null {
   const { path, sizeBytes } = drive;
   if (holds === "medium") return `${path} is the installation medium. Choose another drive.`;
   if (drive.readOnly) return `${path} is read-only: it, or its controller, refuses writes. Remove the write protection or choose another drive.`;
-  if (sizeBytes < SYSTEM_DRIVE_BYTES_MIN) {
-    return `${path} has ${bytesText(sizeBytes)}; a system drive needs at least ${bytesText(SYSTEM_DRIVE_BYTES_MIN)}. Choose a larger drive.`;
+  if (sizeBytes < bytesMin) {
+    return `${path} has ${bytesText(sizeBytes)}; a ${bytesMin === SYSTEM_DRIVE_BYTES_MIN ? "system" : "data"} drive needs at least ${bytesText(bytesMin)}. Choose a larger drive.`;
   }
   const below = withChildren(drive);
   const mounted = below.find(({ mountpoints }) => mountpoints.length > 0);

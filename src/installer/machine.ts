@@ -2,7 +2,7 @@ import { open, readdir, readFile, readlink } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { command } from "./command.ts";
-import { choicesOf, devicesOf, type BlockDevice, type DriveChoice, type Probe } from "./drives.ts";
+import { choicesOf, devicesOf, isMedium, type BlockDevice, type DriveChoice, type Probe } from "./drives.ts";
 import type { MachineFacts, NetworkAdapter } from "./preflight.ts";
 import { withMount } from "./mounts.ts";
 
@@ -30,15 +30,24 @@ export async function readMachine(kinds?: readonly string[]): Promise<MachineFac
 }
 
 export async function readDrives(kinds?: readonly string[]): Promise<DriveChoice[]> {
+  return choicesOf(await readDevices(), kinds);
+}
+
+/** Devices that carry the installation medium; a USB stick answers twice, as a whole and with its first partition. */
+export async function mediumDevices(): Promise<string[]> {
+  return withAll(await readDevices()).filter(isMedium).map(({ path }) => path);
+}
+
+async function readDevices(): Promise<BlockDevice[]> {
   const lsblk: unknown = JSON.parse((await command(["lsblk", "--json", "-b", "-O"])).stdout);
-  const paths = withAll(devicesOf(lsblk, new Map())).filter(({ type, mountpoints }) => type !== "rom" && mountpoints.length === 0).map(({ path }) => path);
+  const paths = withAll(devicesOf(lsblk, new Map())).filter(({ mountpoints, sizeBytes }) => mountpoints.length === 0 && sizeBytes > 0).map(({ path }) => path);
   const probes = new Map<string, Probe>();
   const left = [...new Set(paths)];
   const worker = async (): Promise<void> => {
     for (let path = left.pop(); path !== undefined; path = left.pop()) probes.set(path, await probe(path));
   };
   await Promise.all(Array.from({ length: PROBES_AT_A_TIME }, worker));
-  return choicesOf(devicesOf(lsblk, probes), kinds);
+  return devicesOf(lsblk, probes);
 }
 
 function withAll(devices: readonly BlockDevice[]): BlockDevice[] {

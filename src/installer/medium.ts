@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { command } from "./command.ts";
-import { MEDIUM_LABEL } from "./drives.ts";
+import { VERSION } from "../base/version.ts";
+import { mediumDevices } from "./machine.ts";
 import { withMount } from "./mounts.ts";
 import { bytesText } from "./words.ts";
 
@@ -28,17 +28,27 @@ export interface Medium {
   readonly manifestText: string;
 }
 
-/** Finds the installation medium, mounts it and runs `use`; with a directory given, that is the medium. */
+/**
+ * Finds the installation medium, mounts it and runs `use`; with a directory given, that is the medium. Of several media only one with
+ * the version that runs is taken: it is the one that was checked by starting from it.
+ */
 export async function withMedium<T>(directory: string | null, use: (medium: Medium) => Promise<T>): Promise<T> {
   if (directory !== null) return use(await readMedium(directory));
-  // -c /dev/null: no cache, which would name a medium that was pulled.
-  const found = await command(["blkid", "-c", "/dev/null", "-o", "device", "-t", `LABEL=${MEDIUM_LABEL}`], { accept: [0, 2] });
-  const devices = found.stdout.split("\n").filter((line) => line !== "");
-  if (devices.length === 0) {
-    throw new Error("The installation medium is not there any more. Put it back (or connect the virtual medium again) and try again; nothing was changed.");
+  const others: string[] = [];
+  for (const device of await mediumDevices()) {
+    const done = await withMount({ device, type: "iso9660", options: "ro" }, async (at) => {
+      const medium = await readMedium(join(at, FOLDER));
+      if (medium.manifest.version === VERSION) return { value: await use(medium) };
+      others.push(`${device} (version ${medium.manifest.version})`);
+      return null;
+    });
+    if (done !== null) return done.value;
   }
-  // A USB stick answers twice, as a whole and with its first partition: both are the same.
-  return withMount({ device: devices[0] ?? "", type: "iso9660", options: "ro" }, async (at) => use(await readMedium(join(at, FOLDER))));
+  throw new Error(
+    others.length === 0
+      ? "The installation medium is not there any more. Put it back (or connect the virtual medium again) and try again; nothing was changed."
+      : `There is only another version's installation medium: ${others.join(", ")}; version ${VERSION} runs. Put its medium back and try again; nothing was changed.`,
+  );
 }
 
 /** Reads the manifest and compares names and sizes; the checksums are for `steps.ts`, with progress. */

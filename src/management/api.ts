@@ -240,6 +240,7 @@ export type ProblemCode =
   | "cross-site"
   | "not-found"
   | "name-taken"
+  | "wrong-code"
   | "iqn-taken"
   | "lun-taken"
   | "already-mapped"

@@ -12,6 +12,7 @@ import { PasswordGate } from "./password-gate.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { ROUTES } from "./route-table.ts";
 import { API_BASE, type Answer, type Call, type Caller, type Route } from "./route.ts";
+import type { Joining } from "./routes/cluster.ts";
 import type { LoneServer } from "./routes/lone.ts";
 import { HEALTH } from "./routes/status.ts";
 import { Sessions } from "./sessions.ts";
@@ -35,6 +36,8 @@ export interface ApiOptions {
   readonly lone?: LoneServer;
   /** History, and the ways out for notifications; without it neither is there. */
   readonly monitoring?: Monitoring;
+  /** How servers join; without it none can. */
+  readonly joining?: Joining;
   /** The web UI; without it there are no pages. */
   readonly web?: WebFiles;
 }

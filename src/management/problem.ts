@@ -21,6 +21,7 @@ const STATUS: Record<ProblemCode, { readonly status: number; readonly title: str
   forbidden: { status: 403, title: "Not allowed" },
   "cross-site": { status: 403, title: "From another site" },
   "not-found": { status: 404, title: "Not found" },
+  "wrong-code": { status: 403, title: "Wrong join code" },
   "name-taken": { status: 409, title: "Name taken" },
   "iqn-taken": { status: 409, title: "Initiator name taken" },
   "lun-taken": { status: 409, title: "LUN taken" },

@@ -3,6 +3,7 @@ import { API_BASE, route, type Route } from "./route.ts";
 import { acceptLossRoutes } from "./routes/accept-loss.ts";
 import { alertRoutes } from "./routes/alerts.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { clusterRoutes } from "./routes/cluster.ts";
 import { driveRoutes } from "./routes/drives.ts";
 import { hostRoutes } from "./routes/hosts.ts";
 import { loginRoutes } from "./routes/login.ts";
@@ -34,6 +35,7 @@ const openApiRoute = route({
 /** All that the API answers, below API_BASE. Whoever adds a route adds its row to its area's file, and an area's rows here. */
 export const ROUTES: readonly Route[] = [
   ...statusRoutes,
+  ...clusterRoutes,
   ...volumeRoutes,
   ...hostRoutes,
   ...mappingRoutes,

@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Certified } from "./certificates.ts";
 
 export interface HttpOptions {
@@ -34,6 +36,31 @@ export function serveHttp(options: HttpOptions): HttpServer {
   };
 }
 
+/** As `serveHttp`, on a Unix socket that only this user (root, on an appliance) may open; a file of that name is removed first. */
+export function serveLocalHttp(options: Pick<HttpOptions, "onError"> & { readonly path: string; fetch(request: Request): Promise<Response> | Response }): Pick<HttpServer, "stop"> {
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+  rmSync(options.path, { force: true });
+  // From the first moment on nobody else may open it.
+  const before = process.umask(0o077);
+  try {
+    const server = Bun.serve({
+      unix: options.path,
+      development: false,
+      maxRequestBodySize: HTTP_BODY_BYTES_MAX,
+      fetch: (request) => options.fetch(request),
+      error(error) {
+        options.onError(error);
+        return new Response(null, { status: 500 });
+      },
+    });
+    return { stop: () => server.stop(true) };
+  } catch (error) {
+    throw new Error(`cannot serve the local socket ${options.path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  } finally {
+    process.umask(before);
+  }
+}
+
 function listen(options: HttpOptions): Bun.Server<undefined> {
   try {
     return Bun.serve({
@@ -45,7 +72,11 @@ function listen(options: HttpOptions): Bun.Server<undefined> {
       reusePort: false,
       maxRequestBodySize: HTTP_BODY_BYTES_MAX,
       idleTimeout: HTTP_IDLE_SECONDS,
-      fetch: (request, self) => options.fetch(request, self.requestIP(request)?.address ?? "unknown"),
+      fetch(request, self) {
+        const named = withAddress(request, options);
+        // Nobody can say what is asked of whom.
+        return named === null ? new Response(null, { status: 400 }) : options.fetch(named, self.requestIP(request)?.address ?? "unknown");
+      },
       error(error) {
         options.onError(error);
         return new Response(null, { status: 500 });
@@ -55,4 +86,11 @@ function listen(options: HttpOptions): Bun.Server<undefined> {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`cannot serve HTTPS on ${options.address} port ${options.port}: ${why}`, { cause: error });
   }
+}
+
+/** HTTP/1.0 needs no Host, and others send one that is none: Bun gives a URL without a server then, whose path nobody reads right. */
+function withAddress(request: Request, { address }: HttpOptions): Request | null {
+  if (URL.canParse(request.url)) return request;
+  const url = `https://${address.includes(":") ? `[${address}]` : address}${request.url}`;
+  return request.url.startsWith("/") && URL.canParse(url) ? new Request(url, request) : null;
 }

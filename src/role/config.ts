@@ -25,6 +25,8 @@ export const serverConfig = v.object({
     v.object({
       directory: text,
       port,
+      /** UUID of the filesystem that is mounted there before the process starts; absent for a plain directory. */
+      filesystem: v.optional(text),
       /** No longer of the cluster: never started again. Its line stays, since others are known by their places. */
       removed: v.optional(v.boolean()),
     }),
@@ -38,7 +40,16 @@ export const serverConfig = v.object({
       endpoints: v.pipe(v.array(text), v.minLength(1)),
       /** This server's own member, run as a child; null when it has none. */
       member: v.nullable(
-        v.object({ name: text, directory: text, clientUrl: text, peerUrl: text, initialCluster: text, initialClusterToken: text }),
+        v.object({
+          name: text,
+          directory: text,
+          clientUrl: text,
+          peerUrl: text,
+          initialCluster: text,
+          initialClusterToken: text,
+          /** new: the members of `initialCluster` make the store; existing: it is there, and this member was added to it. */
+          initialClusterState: v.picklist(["new", "existing"]),
+        }),
       ),
     }),
   ]),

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import type { Platform } from "../platform/platform.ts";
 import type { ClusterStore } from "../platform/store.ts";
+import { etcdAddress } from "../platform/store/etcd-membership.ts";
 import { serverConfig, type ServerConfig } from "./config.ts";
 import { readTls } from "./tls.ts";
 
@@ -31,12 +32,6 @@ export async function openStore(platform: Platform, config: Pick<ServerConfig, "
     return embeddedStore({ platform, socketPath: config.store.socket });
   }
   const { etcdStore } = await import("../platform/store/etcd.ts");
-  return etcdStore({ platform, endpoints: config.store.endpoints.map(etcdAddress), tls: readTls(config.tlsDirectory) });
-}
-
-/** "https://ADDRESS:PORT", the form in which etcd itself wants its addresses. */
-function etcdAddress(endpoint: string): { address: string; port: number } {
-  const url = URL.parse(endpoint);
-  if (url === null || url.protocol !== "https:" || url.port === "") throw new Error(`the cluster store's address ${endpoint} is not like https://ADDRESS:PORT`);
-  return { address: url.hostname, port: Number(url.port) };
+  // The configuration knows the members of the time when it was written: some more may have joined.
+  return etcdStore({ platform, endpoints: config.store.endpoints.map(etcdAddress), tls: readTls(config.tlsDirectory), follow: true });
 }

@@ -7,6 +7,7 @@ import { realPasswords } from "../platform/passwords.ts";
 import type { Files, Platform } from "../platform/platform.ts";
 import type { TlsIdentity } from "../platform/store/tls-socket.ts";
 import { readKey } from "./cluster-key.ts";
+import { openJoining } from "./joining.ts";
 import { giveWord, withdrawWord, WordWatch, type LoneWord } from "./lone.ts";
 import { openMonitoring } from "./monitoring.ts";
 import type { RunRole } from "./role.ts";
@@ -27,7 +28,8 @@ export const runManagement: RunRole = async (context) => {
   const lone = { server: config.name, askPort: (address: string, port: number) => askPort(platform.clock, address, port, ASK_PORT_MS), give: (word: LoneWord) => giveWord(config.directory, word) };
   const clusterKey = await readKey(context);
   const monitoring = openMonitoring(platform, view, config.directory, realSealer(clusterKey));
-  const app = createApp({ platform, store, view, server: config.name, token, clusterKey, passwords: realPasswords(), lone, monitoring, web: webFiles() });
+  const joining = openJoining(platform, store, config, { clusterKey, token });
+  const app = createApp({ platform, store, view, server: config.name, token, clusterKey, passwords: realPasswords(), lone, monitoring, ...(joining === undefined ? {} : { joining }), web: webFiles() });
   const watch = new WordWatch(config.directory, platform.clock, (word) => {
     view.lost = word?.servers ?? [];
     // R24: it was about a time without the store, which is over.

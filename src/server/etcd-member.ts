@@ -31,7 +31,7 @@ export function etcdCommand(member: Member, tlsDirectory: string): string[] {
     ...["--initial-cluster", member.initialCluster],
     ...["--initial-cluster-token", member.initialClusterToken],
     // With data in its directory etcd ignores this and rejoins.
-    ...["--initial-cluster-state", "new"],
+    ...["--initial-cluster-state", member.initialClusterState],
     // Leased keys are rewritten all the time: history is cut, and nobody reads old revisions.
     ...["--auto-compaction-mode", "periodic", "--auto-compaction-retention", "5m"],
     ...["--logger", "zap", "--log-level", "warn", "--log-outputs", "stderr"],

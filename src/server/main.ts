@@ -1,5 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { realPlaces } from "../formation/any-places.ts";
+import { APPLIANCE_PORTS, type ServerPorts } from "../formation/world.ts";
+import { serveLocalHttp } from "../platform/http.ts";
 import type { Platform } from "../platform/platform.ts";
 import { realProcesses } from "../platform/process.ts";
 import { realPlatform } from "../platform/real.ts";
@@ -7,6 +10,9 @@ import { runEmbeddedStore } from "../platform/store/embedded-server.ts";
 import { openStore } from "../role/context.ts";
 import { readConfigOrEnd } from "../role/run.ts";
 import { startServer } from "../server.ts";
+import { portsOf } from "../trial/options.ts";
+import { Appliance } from "./appliance.ts";
+import { LocalApi } from "./local-api.ts";
 import { boundLogs } from "./logs.ts";
 import { writePids } from "./pids.ts";
 
@@ -18,6 +24,43 @@ export async function runServerProcess(configFile: string): Promise<void> {
   const { started, server } = startServer(world);
   stopOnSignals(() => server.stop());
   await started.catch((error: Error) => refuse(platform, error));
+}
+
+/** `virtustor server --state`: a server that may belong to no cluster yet; lives until SIGTERM or SIGINT. */
+export async function runStateProcess(options: { directory: string; socket: string; address: string; portBase: number | null; allowLoops: boolean }): Promise<void> {
+  const platform = realPlatform({ name: "server" });
+  const { directory } = options;
+  // The storage network has no proxies, whatever the environment says.
+  process.env["NO_PROXY"] = "*";
+  const deviceKinds = options.allowLoops ? ["disk", "loop"] : ["disk"];
+  const appliance = ((): Appliance => {
+    try {
+      return new Appliance({
+        platform,
+        processes: realProcesses(),
+        directory,
+        ports: options.portBase === null ? APPLIANCE_PORTS : portsFrom(options.portBase),
+        places: realPlaces(platform, directory, deviceKinds),
+        deviceKinds,
+        setupAddress: options.address,
+      });
+    } catch (error) {
+      return refuse(platform, error as Error);
+    }
+  })();
+  const api = new LocalApi(appliance);
+  const local = serveLocalHttp({ path: options.socket, fetch: (request) => api.answer(request), onError: (error) => platform.log.error("the local socket failed on a request", { error }) });
+  stopOnSignals(async () => {
+    await appliance.stop();
+    await local.stop();
+  });
+  await appliance.begin().catch((error: Error) => refuse(platform, error));
+}
+
+/** As a trial lays them out: all in the fifty from `base`. */
+function portsFrom(base: number): ServerPorts {
+  const { portal, api, etcdClient, etcdPeer, drive } = portsOf(base);
+  return { portal, api, etcdClient, etcdPeer, drive };
 }
 
 /** `virtustor store`: lives until SIGTERM or SIGINT. */

@@ -269,6 +269,7 @@ export class Trial {
         peerUrl: peerUrl(server.address),
         initialCluster: this.everyServer.slice(0, STORE_MEMBERS).map(({ name, address }) => `${name}=${peerUrl(address)}`).join(","),
         initialClusterToken: this.saved.clusterId,
+        initialClusterState: "new",
       },
     };
   }

@@ -6,7 +6,8 @@ import { ApiFixture, TOKEN, type Api } from "./api-fixture.ts";
 
 const PASSWORD = "a long password";
 /** All that anybody may ask; whoever adds one here answers for it. */
-const PUBLIC = ["GET /health", "GET /openapi.json", "POST /login"];
+// A server that joins proves that it knows the join code, and is given nothing before (test/formation/join.test.ts).
+const PUBLIC = ["GET /health", "GET /join/hello", "GET /openapi.json", "POST /join/prove", "POST /login"];
 /** What a viewer may do that is no reading: it is about the viewer alone. */
 const OWN = ["POST /logout", "POST /session/password"];
 

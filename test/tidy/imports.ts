@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, Allowed>> = {
   monitor: { all: ["base", "platform", "cluster"] },
   management: { all: ["base", "platform", "cluster"] },
   web: { all: ["base"], types: ["management/api.ts", "management/api"] },
-  cli: { all: ["base"], types: ["management/api.ts", "management/api"] },
+  cli: { all: ["base", "platform/tls-peer.ts"], types: ["management/api.ts", "management/api"] },
   network: { all: ["base", "platform"] },
   console: { all: ["base", "platform", "cluster", "network"], types: ["management/api.ts", "management/api"] },
   installer: { all: ["base", "platform", "cluster", "console/widgets", "network"], types: ["management/api.ts", "management/api"] },

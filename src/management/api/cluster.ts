@@ -4,7 +4,7 @@
 export interface ClusterAnswer {
   readonly name: string;
   readonly id: string;
-  /** Of the cluster's certificate authority: SHA-256, hexadecimal pairs with colons. null: this cluster has none. */
+  /** Of the cluster's certificate authority: the first half of its SHA-256, as XXXX-XXXX-...; every console shows it. null: not known here. */
   readonly fingerprint: string | null;
   /** One copy of everything, on fewer than three servers, because an administrator insisted. */
   readonly evaluation: boolean;

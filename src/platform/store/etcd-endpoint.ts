@@ -67,7 +67,7 @@ interface Job {
 export class EtcdEndpoint {
   readonly name: string;
   readonly #platform: Platform;
-  readonly #address: EtcdAddress;
+  readonly address: EtcdAddress;
   readonly #tls: TlsIdentity | undefined;
   readonly #idle: Connection[] = [];
   readonly #sockets = new Set<Socket>();
@@ -79,7 +79,7 @@ export class EtcdEndpoint {
 
   constructor(platform: Platform, address: EtcdAddress, tls: TlsIdentity | undefined) {
     this.#platform = platform;
-    this.#address = address;
+    this.address = address;
     this.#tls = tls;
     this.name = `${address.address.includes(":") ? `[${address.address}]` : address.address}:${address.port}`;
   }
@@ -278,7 +278,7 @@ export class EtcdEndpoint {
         },
       };
     };
-    const options = { endpoint: this.#address, timeoutMs: CONNECT_TIMEOUT_MS };
+    const options = { endpoint: this.address, timeoutMs: CONNECT_TIMEOUT_MS };
     const socket = this.#tls === undefined ? await this.#platform.network.connect(options, tracked) : await connectSecurely(options, this.#tls, tracked);
     if (this.#closed) (made ?? socket).destroy();
     return socket;

@@ -22,15 +22,34 @@ export class EtcdRefusal extends Error {
 /** The members of the store as one: asks the one that answered last, and another when it does not answer. */
 export class EtcdMembers {
   readonly #platform: Platform;
-  readonly #endpoints: readonly EtcdEndpoint[];
+  readonly #tls: TlsIdentity | undefined;
+  #endpoints: readonly EtcdEndpoint[];
   readonly #deadlineMs: number;
   #preferred = 0;
   #closed = false;
 
   constructor(platform: Platform, addresses: readonly EtcdAddress[], tls: TlsIdentity | undefined, deadlineMs: number) {
     this.#platform = platform;
+    this.#tls = tls;
     this.#endpoints = addresses.map((address) => new EtcdEndpoint(platform, address, tls));
     this.#deadlineMs = deadlineMs;
+  }
+
+  /** From now on these are the members; what an endpoint that is no more among them was asked has no answer. */
+  know(addresses: readonly EtcdAddress[]): void {
+    if (this.#closed || addresses.length === 0) return;
+    const preferred = this.preferred;
+    const known = new Map(this.#endpoints.map((endpoint) => [endpoint.name, endpoint]));
+    const next = addresses.map((address) => {
+      const made = new EtcdEndpoint(this.#platform, address, this.#tls);
+      return known.get(made.name) ?? made;
+    });
+    for (const endpoint of this.#endpoints) if (!next.includes(endpoint)) endpoint.close();
+    this.#endpoints = next;
+    this.#preferred = Math.max(0, next.indexOf(preferred));
+  }
+  get addresses(): readonly EtcdAddress[] {
+    return this.#endpoints.map(({ address }) => address);
   }
 
   get preferred(): EtcdEndpoint {

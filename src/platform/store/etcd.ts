@@ -4,6 +4,7 @@ import { StoreUnavailable } from "../store.ts";
 import type { ClusterStore, Origin, Outcome, Range, Read, StoreLease, Transaction, Versioned, Watch, WatchEvents } from "../store.ts";
 import { EtcdUnanswered } from "./etcd-endpoint.ts";
 import type { EtcdAddress } from "./etcd-endpoint.ts";
+import { EtcdFollower } from "./etcd-follower.ts";
 import { EtcdMembers, EtcdRefusal } from "./etcd-members.ts";
 import * as message from "./etcd-messages.ts";
 import { EtcdWatch } from "./etcd-watch.ts";
@@ -16,6 +17,8 @@ export interface EtcdStoreOptions {
   /** Client addresses of the members, the nearest first. */
   readonly endpoints: readonly EtcdAddress[];
   readonly tls?: TlsIdentity;
+  /** Whether members that join the store later are asked, too, and those that leave it no more. */
+  readonly follow?: boolean;
   /** For one request; default REQUEST_DEADLINE_MS. */
   readonly deadlineMs?: number;
 }
@@ -33,12 +36,14 @@ class EtcdStore implements ClusterStore {
   readonly #members: EtcdMembers;
   readonly #watches = new Set<EtcdWatch>();
   readonly #leases = new Set<KeptLease>();
+  readonly #follower: EtcdFollower | null = null;
   #closed = false;
 
-  constructor({ platform, endpoints, tls, deadlineMs }: EtcdStoreOptions) {
+  constructor({ platform, endpoints, tls, follow, deadlineMs }: EtcdStoreOptions) {
     assert(endpoints.length > 0, "etcd has at least one endpoint");
     this.#platform = platform;
     this.#members = new EtcdMembers(platform, endpoints, tls, deadlineMs ?? REQUEST_DEADLINE_MS);
+    if (follow === true) this.#follower = new EtcdFollower(platform, this.#members);
   }
 
   async get(key: string): Promise<Read> {
@@ -122,6 +127,7 @@ class EtcdStore implements ClusterStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#follower?.close();
     for (const watch of this.#watches) watch.close();
     this.#watches.clear();
     for (const lease of [...this.#leases]) lease.abandon();
