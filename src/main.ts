@@ -78,7 +78,9 @@ async function program(argv: readonly string[]): Promise<Command> {
     });
   }
   if (argv[0] === "inside") (await import("./trial.ts")).registerInsideCommands(top);
-  if (!OWN_COMMANDS.includes(argv[0] ?? "")) {
+  // "server" runs one, "server list" and others ask the cluster about all of them.
+  const own = OWN_COMMANDS.includes(argv[0] ?? "") && !(argv[0] === "server" && argv[1]?.startsWith("-") === false);
+  if (!own) {
     (await import("./trial.ts")).registerTrialCommands(top);
     (await import("./cli/commands.ts")).registerCliCommands(top);
   }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { realProcesses } from "./platform/process.ts";
 import { realPlatform } from "./platform/real.ts";
+import { addDrive, addServer } from "./trial/grow.ts";
 import { DRIVES_MAX, parseArguments, trialDirectory, type TrialArguments } from "./trial/options.ts";
 import { everyListening, firstTaken, requestStatus } from "./trial/probe.ts";
 import { withLock } from "./trial/lock.ts";
@@ -50,6 +51,18 @@ export function registerTrialCommands(program: Command): void {
     await locked(chosen, (world) => startOne(world, open(chosen), name));
     print(chosen, { server: name, started: true }, () => `${name} is up`);
   });
+  place(trial.command("add-drive <server>").description("give a running server one drive more; data moves to it")).action(async (name: string, chosen: Chosen) => {
+    open(chosen).server(name);
+    const added = await locked(chosen, (world) => addDrive(world, open(chosen), name));
+    print(chosen, { server: name, ...added }, () => `${name} has drive ${added.id} in ${added.directory}`);
+  });
+  place(trial.command("add-server").description("one server more, with as many drives as the others; data moves to it"))
+    .option("--address <address>", "its IPv4 address (default: the one after the last server's)")
+    .action(async (chosen: Chosen & { address?: string }) => {
+      open(chosen);
+      const name = await locked(chosen, (world) => addServer(world, open(chosen), chosen.address));
+      print(chosen, { server: name }, () => `${name} is up`);
+    });
   place(trial.command("wipe").description("trial down, then remove all that the trial has made")).action(async (chosen: Chosen) => {
     open(chosen);
     await locked(chosen, async (world, directory) => {

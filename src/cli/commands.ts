@@ -5,6 +5,7 @@ import { acceptLoss, auditList, type AcceptLossOptions } from "./accept-loss.ts"
 import { addAlertCommands } from "./alerts.ts";
 import { CliError } from "./client.ts";
 import { common, group, isFresh, processWorld, quiet, run, staleWarning, type CliWorld, type CommonOptions } from "./command.ts";
+import { addDriveGrowthCommands, addServerCommands } from "./growth.ts";
 import { parseSize, formatSize } from "./sizes.ts";
 import { drivesText, statusText } from "./status.ts";
 import { facts, table } from "./table.ts";
@@ -17,7 +18,10 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
   addHostCommands(host, world);
   addMappingCommands(program, world);
   addAlertCommands(program, world);
-  addDriveCommands(group(program, "drive", "list drives, and release one that failed", world), world);
+  const drive = group(program, "drive", "list, add, drain and remove drives, and release one that failed", world);
+  addDriveCommands(drive, world);
+  addDriveGrowthCommands(drive, world);
+  addServerCommands(program, world);
   const scrub = group(program, "scrub", "compare and verify all copies", world);
   common(scrub.command("start"), world)
     .description("look at every group now: whether its copies agree, and with --deep whether each block can be read")

@@ -1,4 +1,5 @@
 import type { DriveDetailAnswer, GroupsAnswer, ScrubAnswer, StatusAnswer } from "../management/api.ts";
+import { drainText } from "./growth.ts";
 import { formatSize } from "./sizes.ts";
 import { table } from "./table.ts";
 
@@ -35,13 +36,14 @@ export function drivesText(drives: readonly DriveDetailAnswer[]): string {
     drive.usedBytes === null ? "-" : formatSize(drive.usedBytes),
     String(drive.instance),
     drive.parked === null ? "-" : String(drive.parked.files),
+    drainText(drive.drain),
   ]);
   const words = drives.flatMap(({ id, server, failed, why, alerts }) => [
     ...(failed ? [`Failed: ${id} of ${server} at ${new Date(failed.atMs).toISOString()}: ${failed.why || "its log has the reason"}\n`] : []),
     ...(why === null ? [] : [`Does not obey the cluster store: ${id} of ${server}: ${why}\n`]),
     ...alerts.map((alert) => `Alert: ${alert}\n`),
   ]);
-  return [table(["drive", "server", "state", "size", "used", "run", "parked"], rows, "no drives"), ...new Set(words)].join("");
+  return [table(["drive", "server", "state", "size", "used", "run", "parked", "drain"], rows, "no drives"), ...new Set(words)].join("");
 }
 const STATE_TEXT: Record<DriveDetailAnswer["state"], string> = { up: "up", down: "DOWN", failed: "FAILED", "not-obeying": "NOT OBEYING" };
 

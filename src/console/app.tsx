@@ -1,4 +1,4 @@
-import { Box, Text } from "ink";
+import { Box } from "ink";
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { VERSION } from "../base/version.ts";
 import { usePolled } from "./asked.ts";
@@ -11,6 +11,7 @@ import { Menu } from "./widgets/menu.tsx";
 import { emptyDraft, type Draft } from "./wizard/draft.ts";
 import { Forming } from "./wizard/forming.tsx";
 import { Wizard } from "./wizard/wizard.tsx";
+import { Para } from "./widgets/para.tsx";
 
 /** Screens change at most once a second, so that a slow line keeps up. */
 const STATE_EVERY_MS = 1000;
@@ -45,7 +46,7 @@ export function App({ server, network, power }: { server: LocalServer; network: 
 function Unreachable({ problem, power }: { problem: string | null; power: MachinePower }): ReactNode {
   return (
     <Frame title="VirtuStor" right={VERSION} keys={problem === null ? [] : [{ key: "Up/Down", does: "move" }, { key: "Enter", does: "choose" }]}>
-      <Text>{problem ?? "VirtuStor is starting ..."}</Text>
+      <Para>{problem ?? "VirtuStor is starting ..."}</Para>
       {problem === null ? null : (
         <Box marginTop={1}>
           <Menu

@@ -14,5 +14,5 @@ export function driveSize(bytes: number): string {
 /** One line that tells a drive from others. */
 export function driveLine({ device, sizeBytes, rotational, model, serial, content }: LocalDrive): string {
   const what = [model, serial].filter((text) => text !== "").join(" ");
-  return `${driveName(device).padEnd(9)} ${driveSize(sizeBytes).padStart(8)} ${rotational ? "disk " : "flash"}  ${what.slice(0, 26).padEnd(26)}  ${content}`;
+  return `${driveName(device).padEnd(9)} ${driveSize(sizeBytes).padStart(8)} ${rotational ? "disk " : "flash"}  ${content.padEnd(26)}  ${what}`;
 }

@@ -1,4 +1,5 @@
 import { systemRunner } from "../network/command-runner.ts";
+import { isLive, LIVE_NOTICE } from "../platform/live.ts";
 import { App } from "./app.tsx";
 import { localServer } from "./local-server.ts";
 import { realNetworkDoor } from "./network-door.ts";
@@ -15,6 +16,7 @@ export async function runConsole({ socket, state, run, network }: { socket: stri
     />,
     process.stdin,
     process.stdout,
+    (await isLive()) ? LIVE_NOTICE : undefined,
   );
   await new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => resolve());

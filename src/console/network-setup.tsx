@@ -13,6 +13,7 @@ import { StepList, type ProgressStep } from "./widgets/progress.tsx";
 import { makeNetwork, type NetworkDraft, type NetworkField } from "./wizard/draft.ts";
 import { networkFields } from "./wizard/network-fields.ts";
 import { KEYS_CHECK, KEYS_FORM, KEYS_MENU } from "./wizard/wizard-step.tsx";
+import { Para } from "./widgets/para.tsx";
 
 interface Props {
   readonly network: NetworkDoor;
@@ -36,13 +37,13 @@ export function NetworkSetup(props: Props): ReactNode {
   const { latest: look } = usePolled(() => network.look(), 2000);
   const begun = useAsked<void>();
   const [problem, setProblem] = useState<FormProblem<NetworkField> | null>(null);
-  if (look === null) return frame([{ key: "Esc", does: "back" }], <><Text>Looking at the network ports ...</Text><Back onBack={props.onBack} /></>);
+  if (look === null) return frame([{ key: "Esc", does: "back" }], <><Para>Looking at the network ports ...</Para><Back onBack={props.onBack} /></>);
 
   if (place === "overview") return frame(KEYS_MENU, <Overview {...props} look={look} onSet={() => setPlace("ports")} />);
   if (place === "ports") {
     return frame(KEYS_CHECK, (
       <>
-        <Box marginBottom={1}><Text>Which port carries this server? Several make a bond, which survives a lost cable or switch.</Text></Box>
+        <Box marginBottom={1}><Para>Which port carries this server? Several make a bond, which survives a lost cable or switch.</Para></Box>
         <CheckList
           items={look.ports.map((port) => ({ id: port.mac, label: `${port.name.padEnd(12)} ${port.mac}  ${port.driver.padEnd(12)} ${linkText(port)}` }))}
           checked={draft.macs.filter((mac) => look.ports.some((port) => port.mac === mac))}
@@ -70,7 +71,7 @@ export function NetworkSetup(props: Props): ReactNode {
   if (place === "form") {
     return frame(KEYS_FORM, (
       <>
-        <Box marginBottom={1}><Text>{`On ${portNames(look, draft.macs)}. The settings are tried, and kept only when they work.`}</Text></Box>
+        <Box marginBottom={1}><Para>{`On ${portNames(look, draft.macs)}. The settings are tried, and kept only when they work.`}</Para></Box>
         <Form
           fields={networkFields(draft, draft.macs.length < look.ports.length)}
           onChange={(id, value) => change({ ...draft, [id]: value })}
@@ -99,7 +100,7 @@ function Overview({ network, look, onSet, onDone, onBack, expectAddress }: Props
   const now = look.kept === null ? "not set: each port asks DHCP" : describeNetwork(look.kept, name);
   return (
     <>
-      {network.managed ? <Text>{`The network now: ${now}.`}</Text> : null}
+      <Para>{network.managed ? `The network now: ${now}.` : "By which of this machine's addresses shall the cluster know it?"}</Para>
       {look.ports.length > 0 ? null : <ErrorBox sentence="This server has no network port that VirtuStor knows: build in one, or look whether its driver is in the hardware list." />}
       <Box marginY={1} flexDirection="column">
         {network.managed ? look.ports.slice(0, 6).map((port) => <Text key={port.mac} wrap="truncate">{`   ${port.name.padEnd(12)} ${port.mac}  ${port.driver.padEnd(12)} ${linkText(port)}`}</Text>) : null}
@@ -133,12 +134,12 @@ function Trying({ network, begun, onKept, onChange, frame }: { network: NetworkD
   const keys = failed ? [{ key: "Enter", does: "change the settings" }] : kept !== null ? [{ key: "Enter", does: "go on" }] : [];
   return frame(keys, (
     <>
-      <Text>The settings are being tried. When they do not work, the network becomes what it was; this takes up to two minutes, also when this console ends.</Text>
-      <Box marginY={1}>{steps.length === 0 ? <Text>Beginning ...</Text> : <StepList steps={steps} />}</Box>
-      {report?.phase === "rolling-back" ? <Text color="yellow">They do not work; the network becomes what it was ...</Text> : null}
+      <Para>The settings are being tried. When they do not work, the network becomes what it was; this takes up to two minutes, also when this console ends.</Para>
+      <Box marginY={1}>{steps.length === 0 ? <Para>Beginning ...</Para> : <StepList steps={steps} />}</Box>
+      {report?.phase === "rolling-back" ? <Para color="yellow">They do not work; the network becomes what it was ...</Para> : null}
       {report?.problem == null ? null : <ErrorBox sentence={report.problem} />}
-      {failed ? <Text>The network is what it was before.</Text> : null}
-      {(kept?.warnings ?? []).map((warning) => <Text key={warning} color="yellow">{warning}</Text>)}
+      {failed ? <Para>The network is what it was before.</Para> : null}
+      {(kept?.warnings ?? []).map((warning) => <Para key={warning} color="yellow">{warning}</Para>)}
       {failed ? <Continue onDone={onChange} /> : null}
       {kept !== null && kept.address !== null ? <Continue onDone={() => onKept(kept.address ?? "")} /> : null}
     </>

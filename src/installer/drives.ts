@@ -41,6 +41,8 @@ export interface BlockDevice {
   readonly uuid: string | null;
   readonly partitionTable: string | null;
   readonly partitionName: string | null;
+  /** As in `Probe`. */
+  readonly serverName: string | null;
   readonly children: readonly BlockDevice[];
 }
 
@@ -53,6 +55,8 @@ export interface Probe {
   readonly partitionName: string | null;
   /** The superblock of a VirtuStor drive was found on it. */
   readonly virtustorData: boolean;
+  /** The name of the server whose state lies on it. */
+  readonly serverName: string | null;
 }
 
 /** A system that was installed before, and where its parts lie. */
@@ -149,6 +153,7 @@ function deviceOf(raw: unknown, probes: ReadonlyMap<string, Probe>): BlockDevice
     uuid: probe?.uuid ?? word(said.uuid),
     partitionTable: probe?.partitionTable ?? word(said.pttype),
     partitionName: probe?.partitionName ?? word(said.partlabel),
+    serverName: probe?.serverName ?? null,
     children: (said.children ?? []).map((child) => deviceOf(child, probes)),
   };
 }
@@ -211,7 +216,10 @@ function contentOf(drive: BlockDevice, holds: Holds): string[] {
   const lines: string[] = [];
   if (holds === "medium") lines.push("the VirtuStor installation medium");
   if (holds === "data") lines.push("a VirtuStor data drive: copies of volumes lie on it");
-  if (holds === "system") lines.push("a VirtuStor system");
+  if (holds === "system") {
+    const name = drive.children.find(({ serverName }) => serverName !== null)?.serverName;
+    lines.push(name == null ? "a VirtuStor system" : `the VirtuStor system of ${name}`);
+  }
   if (drive.children.length > 0) {
     lines.push(`${drive.children.length} partition${drive.children.length === 1 ? "" : "s"}${drive.partitionTable === null ? "" : ` (${drive.partitionTable})`}`);
     for (const part of drive.children) lines.push(`${part.path}  ${bytesText(part.sizeBytes)}  ${partText(part)}`);

@@ -1,8 +1,9 @@
 import { open, readdir, readFile, readlink } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import * as v from "valibot";
 import { command } from "./command.ts";
-import { choicesOf, devicesOf, isMedium, type BlockDevice, type DriveChoice, type Probe } from "./drives.ts";
+import { choicesOf, devicesOf, isMedium, LABELS, type BlockDevice, type DriveChoice, type Probe } from "./drives.ts";
 import type { MachineFacts, NetworkAdapter } from "./preflight.ts";
 import { withMount } from "./mounts.ts";
 
@@ -68,9 +69,10 @@ async function probe(path: string): Promise<Probe> {
     partitionTable: said("PTTYPE"),
     partitionName: said("PART_ENTRY_NAME"),
     virtustorData: filesystem === "xfs" && (await holdsData(path)),
+    serverName: filesystem === "ext4" && said("PART_ENTRY_NAME") === LABELS.state ? await serverNameOn(path) : null,
   };
 }
-const NOTHING: Probe = { filesystem: null, label: null, uuid: null, partitionTable: null, partitionName: null, virtustorData: false };
+const NOTHING: Probe = { filesystem: null, label: null, uuid: null, partitionTable: null, partitionName: null, virtustorData: false, serverName: null };
 
 /** First bytes of the file that says what a drive is; see the drive's superblock. */
 const SUPERBLOCK_MAGIC = "VSDRIVE\0";
@@ -86,6 +88,19 @@ async function holdsData(path: string): Promise<boolean> {
   } catch {
     // Not a filesystem that this kernel reads: its label says what there is to say.
     return false;
+  }
+}
+
+const SERVER_JSON = v.object({ name: v.string() });
+
+/** Reads who this was without replaying the filesystem's journal. */
+async function serverNameOn(path: string): Promise<string | null> {
+  try {
+    const text = await withMount({ device: path, type: "ext4", options: "ro,noload" }, (at) => readFile(join(at, "virtustor/server.json"), "utf8"));
+    return v.parse(SERVER_JSON, JSON.parse(text)).name;
+  } catch {
+    // A server that was never set up, or whose state cannot be read.
+    return null;
   }
 }
 

@@ -38,7 +38,7 @@ export async function up(world: TrialWorld, directory: string, given: Partial<Tr
     if (options.store === "etcd" && findProgram("etcd") === null) {
       throw new Error("--store etcd needs etcd (Debian package etcd-server), which is not installed; without --store the trial needs nothing");
     }
-    await assertPortsFree(options, options.addresses.map((address, index) => ({ address, netns: options.netns[index] ?? null })));
+    await assertServerPortsFree(options, options.addresses.map((address, index) => ({ address, netns: options.netns[index] ?? null })));
     trial = Trial.begin(directory, options, platform);
   } else {
     assertSameOptions(trial.options, given);
@@ -47,7 +47,7 @@ export async function up(world: TrialWorld, directory: string, given: Partial<Tr
   const down = trial.servers.filter((server) => processesOf(groupOf(server)).every(({ role }) => role !== "server"));
   if (down.length === 0) progress(`the trial in ${directory} is already running`);
   for (const server of down) await killGroup(groupOf(server), platform.clock);
-  await assertPortsFree(trial.options, down);
+  await assertServerPortsFree(trial.options, down);
   const failures: string[] = [];
   startStore(trial, failures);
   for (const server of down) {
@@ -79,7 +79,7 @@ export async function startOne(world: TrialWorld, trial: Trial, name: string): P
     return;
   }
   await killGroup(groupOf(server), platform.clock);
-  await assertPortsFree(trial.options, [server]);
+  await assertServerPortsFree(trial.options, [server]);
   const failures: string[] = [];
   startStore(trial, failures);
   startServer(trial, server, failures);
@@ -222,7 +222,7 @@ function firstPorts(options: TrialOptions): number[] {
   return [ports.portal, ports.api, ...Array.from({ length: options.drives }, (_, index) => ports.drive(index))];
 }
 
-async function assertPortsFree(options: TrialOptions, servers: readonly { address: string; netns: string | null }[]): Promise<void> {
+export async function assertServerPortsFree(options: TrialOptions, servers: readonly { address: string; netns: string | null }[]): Promise<void> {
   const ports = portsOf(options.portBase);
   const wanted = [...firstPorts(options), ...(options.store === "etcd" ? [ports.etcdClient, ports.etcdPeer] : [])];
   for (const { address, netns } of servers) {

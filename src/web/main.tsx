@@ -14,6 +14,8 @@ import { cssVariables, theme } from "./theme.ts";
 
 /** What the Content-Security-Policy lets style elements carry. */
 const nonce = document.querySelector('meta[name="style-nonce"]')?.getAttribute("content") ?? "";
+// Where the package that keeps the page from scrolling behind a dialog looks for it.
+Object.assign(globalThis, { __webpack_nonce__: nonce });
 const colorSchemes = localStorageColorSchemeManager({ key: "virtustor-color-scheme" });
 
 const root = document.getElementById("root");

@@ -1,4 +1,4 @@
-import { createTheme, type CSSVariablesResolver } from "@mantine/core";
+import { createTheme, Drawer, Modal, type CSSVariablesResolver } from "@mantine/core";
 
 /** The system's own fonts: nothing is loaded for them. */
 const FONTS = 'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif';
@@ -12,6 +12,10 @@ export const theme = createTheme({
   fontFamilyMonospace: 'ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace',
   headings: { fontFamily: FONTS, fontWeight: "650" },
   cursorType: "pointer",
+  components: {
+    Modal: Modal.extend({ styles: { title: { fontWeight: 650 } } }),
+    Drawer: Drawer.extend({ styles: { title: { fontWeight: 650 } } }),
+  },
 });
 
 /** Mantine's grey of secondary text has too little contrast for AA in both schemes. */

@@ -50,6 +50,6 @@ export const SERVER: unknown = {
   ],
 };
 
-const NOTHING: Probe = { filesystem: null, label: null, uuid: null, partitionTable: null, partitionName: null, virtustorData: false };
+const NOTHING: Probe = { filesystem: null, label: null, uuid: null, partitionTable: null, partitionName: null, virtustorData: false, serverName: null };
 /** What blkid and a look into the filesystem add: the superblock of a data drive on the NVMe, which carries no label. */
 export const PROBES: ReadonlyMap<string, Probe> = new Map([["/dev/nvme0n1", { ...NOTHING, filesystem: "xfs", virtustorData: true }]]);

@@ -33,7 +33,7 @@ describe("the drives of a server", () => {
     expect(drive("/dev/sdh").refusal).toBe("/dev/sdh1 is in use: mounted on /data. Unmount it, or choose another drive.");
   });
   test("whose content cannot be read or contradicts itself are not empty", () => {
-    const probe = { filesystem: "contradicting signatures", label: null, uuid: null, partitionTable: null, partitionName: null, virtustorData: false };
+    const probe = { filesystem: "contradicting signatures", label: null, uuid: null, partitionTable: null, partitionName: null, virtustorData: false, serverName: null };
     const [sda] = choicesOf(devicesOf(SERVER, new Map([["/dev/sda", probe]])));
     expect(sda).toMatchObject({ holds: "foreign", content: ["contradicting signatures"] });
   });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { realFiles } from "../../src/platform/files.ts";
 import { machineIdIn } from "../../src/installer/boot-config.ts";
+import { readDrives } from "../../src/installer/machine.ts";
 import { STEPS } from "../../src/installer/steps.ts";
 import { look, loopDrive, medium, run, temporaryFolder, type LoopDrive } from "./loop-drive.ts";
 
@@ -75,7 +76,14 @@ describe("an installation", () => {
   test("leaves nothing mounted", () => expect(run("cat", "/proc/self/mounts")).not.toContain(drive.device));
 
   test("over an earlier one keeps the state when asked to", async () => {
-    look(folder, `${drive.device}p5`, (at) => writeFileSync(join(at, "server.json"), "mine"), "rw");
+    look(folder, `${drive.device}p5`, (at) => {
+      writeFileSync(join(at, "server.json"), "mine");
+      mkdirSync(join(at, "virtustor"));
+      writeFileSync(join(at, "virtustor/server.json"), JSON.stringify({ name: "server-7" }));
+    }, "rw");
+    const found = (await readDrives(["loop"])).find(({ device }) => device === drive.device);
+    expect(found).toMatchObject({ holds: "system", refusal: null });
+    expect(found?.content).toContain("the VirtuStor system of server-7");
     const before = machineId(drive.device);
     const newer = medium(folder, "1.3.0");
     const done = await installer(drive.device, newer, "keep");

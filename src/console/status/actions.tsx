@@ -14,6 +14,7 @@ import { FIRST_USER, unfitPassword } from "../../cluster/users.ts";
 import { fingerprintLines } from "../wizard/join-steps.tsx";
 import { KEYS_FORM, KEYS_MENU } from "../wizard/wizard-step.tsx";
 import { clockText, webAddress } from "./status-words.ts";
+import { Para } from "../widgets/para.tsx";
 
 /** What an action gets; `frame` puts its content under the cluster's title. */
 export interface ActionProps {
@@ -62,15 +63,15 @@ export function JoinCodeScreen({ state, server, frame, onDone }: ActionProps): R
   return frame("join code", [{ key: "Enter", does: "done" }, { key: "N", does: "make a new one" }], (
     <>
       {made.asked.state === "failed" ? <ErrorBox sentence={made.asked.sentence} /> : null}
-      {code === undefined ? <Text>Making a code ...</Text> : (
+      {code === undefined ? <Para>Making a code ...</Para> : (
         <>
           <BigCode code={code.code} />
-          <Box marginTop={1}><Text>{`${code.code}, valid until ${clockText(code.expiresAtMs)}. On the other server's console: Join a cluster, address ${state.address ?? "of this server"}.`}</Text></Box>
+          <Box marginTop={1}><Para>{`${code.code}, valid until ${clockText(code.expiresAtMs)}. On the other server's console: Join a cluster, address ${state.address ?? "of this server"}.`}</Para></Box>
           <Box marginTop={1} flexDirection="column">
-            <Text>The other server shows this fingerprint, and asks whether it is the same:</Text>
-            {fingerprintLines(fingerprint).map((line) => <Text key={line} bold>{`    ${line}`}</Text>)}
+            <Para>The other server shows this fingerprint, and asks whether it is the same:</Para>
+            {fingerprintLines(fingerprint).map((line) => <Para key={line} bold>{`    ${line}`}</Para>)}
           </Box>
-          <Box marginTop={1}><Text>{`Web UI: ${webAddress(state)}  user admin`}</Text></Box>
+          <Box marginTop={1}><Para>{`Web UI: ${webAddress(state)}  user admin`}</Para></Box>
         </>
       )}
       <Continue onDone={onDone} />
@@ -82,7 +83,7 @@ export function PasswordScreen({ server, frame, onDone }: ActionProps): ReactNod
   const [typed, setTyped] = useState({ password: "", again: "" });
   const [problem, setProblem] = useState<FormProblem<"password" | "again"> | null>(null);
   const asked = useAsked<unknown>();
-  if (asked.asked.state === "answered") return frame("administrator's password", [{ key: "Enter", does: "done" }], <><Text color="green" bold>The user admin has the new password; its sessions have ended.</Text><Continue onDone={onDone} /></>);
+  if (asked.asked.state === "answered") return frame("administrator's password", [{ key: "Enter", does: "done" }], <><Para color="green" bold>The user admin has the new password; its sessions have ended.</Para><Continue onDone={onDone} /></>);
   const submit = (): void => {
     const unfit = unfitPassword(typed.password, FIRST_USER);
     if (unfit !== null) return setProblem({ field: "password", sentence: unfit });
@@ -92,7 +93,7 @@ export function PasswordScreen({ server, frame, onDone }: ActionProps): ReactNod
   };
   return frame("administrator's password", KEYS_FORM, (
     <>
-      <Box marginBottom={1}><Text>A new password for the user admin. The old one ends, and so does whoever is logged in with it.</Text></Box>
+      <Box marginBottom={1}><Para>A new password for the user admin. The old one ends, and so does whoever is logged in with it.</Para></Box>
       <Form
         fields={[
           { kind: "text", id: "password", label: "New password", value: typed.password, secret: true, hint: "At least 10 characters." },
@@ -104,7 +105,7 @@ export function PasswordScreen({ server, frame, onDone }: ActionProps): ReactNod
         problem={problem}
         active={asked.asked.state !== "asking"}
       />
-      {asked.asked.state === "asking" ? <Text color="yellow">Setting it ...</Text> : null}
+      {asked.asked.state === "asking" ? <Para color="yellow">Setting it ...</Para> : null}
       {asked.asked.state === "failed" ? <ErrorBox sentence={asked.asked.sentence} /> : null}
     </>
   ));
@@ -147,14 +148,14 @@ export function PowerScreen({ what, server, frame, onDone }: Omit<ActionProps, "
     }));
   }, []);
   const title = what === "restart" ? "restart this server" : "power off this server";
-  if (asked.asked.state === "asking" || asked.asked.state === "answered") return frame(title, [], <Text color="yellow">{what === "restart" ? "This server restarts ..." : "This server powers off ..."}</Text>);
+  if (asked.asked.state === "asking" || asked.asked.state === "answered") return frame(title, [], <Para color="yellow">{what === "restart" ? "This server restarts ..." : "This server powers off ..."}</Para>);
   const failed = asked.asked.state === "failed" ? asked.asked.sentence : cost.asked.state === "failed" ? cost.asked.sentence : null;
   if (failed !== null) return frame(title, BACK, <><ErrorBox sentence={failed} /><Continue onDone={onDone} /></>);
-  if (cost.asked.state !== "answered") return frame(title, BACK, <><Text>Asking what it costs ...</Text><Back onBack={onDone} /></>);
+  if (cost.asked.state !== "answered") return frame(title, BACK, <><Para>Asking what it costs ...</Para><Back onBack={onDone} /></>);
   const sentence = typeof cost.asked.answer === "string" ? cost.asked.answer : "";
   return frame(title, KEYS_MENU, (
     <ConfirmYes yes={what === "restart" ? "Restart it" : "Power it off"} no="Go back" onConfirm={() => asked.ask(() => act(true))} onBack={onDone}>
-      <Text color="yellow" bold>{sentence}</Text>
+      <Para color="yellow" bold>{sentence}</Para>
     </ConfirmYes>
   ));
 }

@@ -7,6 +7,7 @@ import { useKeys, useScreenSize } from "../widgets/mount.ts";
 import type { LocalState } from "../../management/api/local.ts";
 import { EVALUATION_NOTICE } from "../wizard/wizard-step.tsx";
 import { atMost, clockText, driveLines, HEALTH_COLOURS, missingServers, roleText, serverLines, webAddress } from "./status-words.ts";
+import { Para } from "../widgets/para.tsx";
 
 const LOG_EVERY_MS = 5000;
 const LOG_LINES_MAX = 12;
@@ -40,8 +41,8 @@ export function StatusScreen({ state, problem, server, onActions }: { state: Loc
   const lines = (log.latest?.lines ?? []).slice(-Math.max(1, Math.min(LOG_LINES_MAX, rows - taken)));
   return (
     <Frame title={`VirtuStor ${name ?? ""}${cluster === undefined ? "" : ` in cluster ${cluster.name}`}`} right={version} notice={cluster?.evaluation === true ? EVALUATION_NOTICE : undefined} keys={[{ key: "Enter", does: "actions (network, join code, drives, password, log, power)" }]}>
-      <Box flexShrink={0}><Text bold color={colour}>{sentence}</Text></Box>
-      {missing === null ? null : <Box flexShrink={0}><Text color="yellow">{missing}</Text></Box>}
+      <Box flexShrink={0}><Para bold color={colour}>{sentence}</Para></Box>
+      {missing === null ? null : <Box flexShrink={0}><Para color="yellow">{missing}</Para></Box>}
       <Box height={1} flexShrink={0} />
       {facts.map((line) => <Line key={line} text={line} />)}
       <Section title="Servers" lines={servers} />
@@ -56,7 +57,7 @@ function Section({ title, lines, colour }: { title: string; lines: readonly stri
   if (lines.length === 0) return null;
   return (
     <>
-      <Box marginTop={1} flexShrink={0}><Text color="cyan">{title}</Text></Box>
+      <Box marginTop={1} flexShrink={0}><Para color="cyan">{title}</Para></Box>
       {lines.map((line, index) => <Line key={`${String(index)} ${line}`} text={`  ${line}`} colour={line.includes("DOWN") ? "red" : colour} />)}
     </>
   );

@@ -14,7 +14,7 @@ export function missingServers({ cluster, status, address }: LocalState): string
   const missing = SERVERS_MIN - status.servers.length;
   if (missing <= 0) return null;
   const these = missing === 1 ? "One more server has" : `${missing === 2 ? "Two" : String(missing)} more servers have`;
-  return `${these} to join before volumes can be served: on its console choose "Join a cluster" and give ${address ?? "this server's address"} and a join code.`;
+  return `${these} to join before volumes can be served: on ${missing === 1 ? "its console" : "their consoles"} choose "Join a cluster" and give ${address ?? "this server's address"} and a join code.`;
 }
 
 /** "server-1  up    10.0.0.1   2 drives, 1 of them down". */

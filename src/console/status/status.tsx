@@ -1,4 +1,3 @@
-import { Text } from "ink";
 import { useState, type ReactNode } from "react";
 import type { LocalServer } from "../local-server.ts";
 import type { NetworkDoor } from "../network-door.ts";
@@ -11,6 +10,7 @@ import { EVALUATION_NOTICE } from "../wizard/wizard-step.tsx";
 import { ActionMenu, JoinCodeScreen, LogScreen, PasswordScreen, PowerScreen, type Action, type ActionProps } from "./actions.tsx";
 import { AddDrive } from "./add-drive.tsx";
 import { StatusScreen } from "./status-screen.tsx";
+import { Para } from "../widgets/para.tsx";
 
 /** A server that is part of a cluster: its status, and what can be done from in front of it. */
 export function Status({ state, problem, server, network, showCode }: {
@@ -53,8 +53,8 @@ export function Status({ state, problem, server, network, showCode }: {
     case "power-off":
       return <PowerScreen {...props} what={place} />;
     case "network":
-      if (!network.managed) return props.frame("network", [{ key: "Esc", does: "back" }], <><Text>This machine's network is not VirtuStor's: it is changed as on every other machine.</Text><Continue onDone={props.onDone} /></>);
-      if (draft === null) return props.frame("network", [], <Text>Looking at the network ...</Text>);
+      if (!network.managed) return props.frame("network", [{ key: "Esc", does: "back" }], <><Para>This machine's network is not VirtuStor's: it is changed as on every other machine.</Para><Continue onDone={props.onDone} /></>);
+      if (draft === null) return props.frame("network", [], <Para>Looking at the network ...</Para>);
       return (
         <NetworkSetup
           network={network}

@@ -2,6 +2,7 @@ import { Box, Text } from "ink";
 import { useState, type ReactNode } from "react";
 import { firstShown } from "./menu.tsx";
 import { useKeys } from "./mount.ts";
+import { Para } from "./para.tsx";
 
 export interface CheckItem<Id extends string> {
   readonly id: Id;
@@ -45,11 +46,11 @@ export function CheckList<Id extends string>(props: {
           {` ${first + offset === at ? ">" : " "} ${disabled !== undefined ? " - " : checked.includes(id) ? "[x]" : "[ ]"} ${label} `}
         </Text>
       ))}
-      {items.length > rows ? <Text color="cyan">{`   ${at + 1} of ${items.length}`}</Text> : null}
+      {items.length > rows ? <Para color="cyan">{`   ${at + 1} of ${items.length}`}</Para> : null}
       {item?.disabled !== undefined ? (
-        <Box marginTop={1}><Text color="yellow">{`Not possible: ${item.disabled}`}</Text></Box>
+        <Box marginTop={1}><Para color="yellow">{`Not possible: ${item.disabled}`}</Para></Box>
       ) : item?.detail !== undefined ? (
-        <Box marginTop={1}><Text>{item.detail}</Text></Box>
+        <Box marginTop={1}><Para>{item.detail}</Para></Box>
       ) : null}
     </Box>
   );

@@ -3,6 +3,7 @@ import { useLayoutEffect, useState, type ReactNode } from "react";
 import { useKeys } from "./mount.ts";
 import type { Key } from "./keys.ts";
 import { editText, TextLine } from "./text-line.tsx";
+import { Para } from "./para.tsx";
 
 interface Common<Id extends string> {
   readonly id: Id;
@@ -79,8 +80,8 @@ export function Form<Id extends string>(props: {
         <FieldLine key={one.id} field={one} labelWidth={labelWidth} focused={active && index === at} cursor={cursor} />
       ))}
       <Box marginTop={1} flexDirection="column">
-        {problem != null ? <Text color="red" bold>{problem.sentence}</Text> : null}
-        {field?.hint !== undefined ? <Text color="cyan">{field.hint}</Text> : null}
+        {problem != null ? <Para color="red" bold>{problem.sentence}</Para> : null}
+        {field?.hint !== undefined ? <Para color="cyan">{field.hint}</Para> : null}
       </Box>
     </Box>
   );

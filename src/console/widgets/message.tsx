@@ -1,13 +1,14 @@
 import { Box, Text } from "ink";
 import type { ReactNode } from "react";
 import { useKeys } from "./mount.ts";
+import { Para } from "./para.tsx";
 
 /** What went wrong and what to do, in red, over the screen's width. */
 export function ErrorBox({ sentence }: { sentence: string }): ReactNode {
   return (
     <Box marginY={1} flexShrink={0}>
       <Box flexShrink={0}><Text backgroundColor="red" color="white" bold>{" ! "}</Text></Box>
-      <Box marginLeft={1}><Text color="red" bold>{sentence}</Text></Box>
+      <Box marginLeft={1}><Para color="red" bold>{sentence}</Para></Box>
     </Box>
   );
 }
@@ -20,7 +21,7 @@ export function Facts({ facts }: { facts: readonly (readonly [label: string, val
       {facts.map(([label, value]) => (
         <Box key={label}>
           <Box flexShrink={0}><Text color="cyan">{`${label.padEnd(width)}  `}</Text></Box>
-          <Text>{value}</Text>
+          <Para>{value}</Para>
         </Box>
       ))}
     </Box>

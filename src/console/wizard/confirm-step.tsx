@@ -1,4 +1,4 @@
-import { Box, Text } from "ink";
+import { Box } from "ink";
 import type { ReactNode } from "react";
 import { useAsked } from "../asked.ts";
 import { driveName } from "../drive-words.ts";
@@ -6,6 +6,7 @@ import { Menu } from "../widgets/menu.tsx";
 import { ErrorBox, Facts } from "../widgets/message.tsx";
 import { joinBody } from "./join-steps.tsx";
 import { KEYS_MENU, StepFrame, type StepProps } from "./wizard-step.tsx";
+import { Para } from "../widgets/para.tsx";
 
 /** Everything that was chosen; from here on things happen. */
 export function ConfirmStep({ draft, back, place, server }: StepProps): ReactNode {
@@ -40,13 +41,13 @@ export function ConfirmStep({ draft, back, place, server }: StepProps): ReactNod
         ]}
       />
       <Box marginY={1}>
-        <Text>
+        <Para>
           {!create
             ? "This server then stores data of the cluster and serves volumes."
             : draft.evaluation
               ? "Every volume then has a single copy on this server. A lost drive loses it for good."
               : "A cluster serves volumes from three servers on. Until two more have joined, this one says what is missing."}
-        </Text>
+        </Para>
       </Box>
       <Menu
         items={[{ id: "begin", label: create ? "Create the cluster" : "Join the cluster" }, { id: "back", label: "Go back and change something" }]}
@@ -55,7 +56,7 @@ export function ConfirmStep({ draft, back, place, server }: StepProps): ReactNod
         onBack={back}
         active={started.asked.state !== "asking" && started.asked.state !== "answered"}
       />
-      {started.asked.state === "asking" || started.asked.state === "answered" ? <Text color="yellow">Beginning ...</Text> : null}
+      {started.asked.state === "asking" || started.asked.state === "answered" ? <Para color="yellow">Beginning ...</Para> : null}
       {started.asked.state === "failed" ? <ErrorBox sentence={started.asked.sentence} /> : null}
     </StepFrame>
   );

@@ -1,4 +1,4 @@
-import { Box, Text } from "ink";
+import { Box } from "ink";
 import { useEffect, useState, type ReactNode } from "react";
 import { useAsked } from "../asked.ts";
 import { driveLine, driveName, driveSize } from "../drive-words.ts";
@@ -7,6 +7,7 @@ import { ConfirmTyped } from "../widgets/confirm.tsx";
 import { Back, Continue, ErrorBox } from "../widgets/message.tsx";
 import type { LocalDrive, LocalDrives } from "../../management/api/local.ts";
 import { KEYS_CHECK, StepFrame, type StepProps } from "./wizard-step.tsx";
+import { Para } from "../widgets/para.tsx";
 
 /** Free drives for data. What is on one is named, and given up only by typing the drive's name. */
 export function DrivesStep({ draft, change, next, back, place, server }: StepProps): ReactNode {
@@ -17,7 +18,7 @@ export function DrivesStep({ draft, change, next, back, place, server }: StepPro
   }, []);
   const title = "drives for data";
   if (free.asked.state === "failed") return <StepFrame title={title} place={place} draft={draft} keys={[{ key: "Enter", does: "back" }]}><ErrorBox sentence={free.asked.sentence} /><Continue onDone={back} /></StepFrame>;
-  if (free.asked.state !== "answered") return <StepFrame title={title} place={place} draft={draft} keys={[{ key: "Esc", does: "back" }]}><Text>Looking at the drives ...</Text><Back onBack={back} /></StepFrame>;
+  if (free.asked.state !== "answered") return <StepFrame title={title} place={place} draft={draft} keys={[{ key: "Esc", does: "back" }]}><Para>Looking at the drives ...</Para><Back onBack={back} /></StepFrame>;
   const drives = free.asked.answer.drives;
   const chosen = drives.filter(({ device }) => draft.drives.includes(device));
 
@@ -33,9 +34,9 @@ export function DrivesStep({ draft, change, next, back, place, server }: StepPro
     return (
       <StepFrame title={title} place={place} draft={draft} keys={[{ key: "Enter", does: "confirm" }, { key: "Esc", does: "back" }]}>
         <ConfirmTyped key={device} word={driveName(device)} onConfirm={() => goOn([...draft.wiped, device])} onBack={() => setConfirming(null)}>
-          <Text>{`On the drive ${driveName(device)} (${[driveSize(sizeBytes), model, serial].filter((text) => text !== "").join(", ")}) there is:`}</Text>
-          <Box marginY={1}><Text bold color="yellow">{`    ${content}`}</Text></Box>
-          <Text bold color="red">All of it is lost for good when the set-up begins.</Text>
+          <Para>{`On the drive ${driveName(device)} (${[driveSize(sizeBytes), model, serial].filter((text) => text !== "").join(", ")}) there is:`}</Para>
+          <Box marginY={1}><Para bold color="yellow">{`    ${content}`}</Para></Box>
+          <Para bold color="red">All of it is lost for good when the set-up begins.</Para>
         </ConfirmTyped>
       </StepFrame>
     );
@@ -43,14 +44,14 @@ export function DrivesStep({ draft, change, next, back, place, server }: StepPro
   if (drives.length === 0) {
     return (
       <StepFrame title={title} place={place} draft={draft} keys={[{ key: "Enter", does: "go on" }, { key: "Esc", does: "back" }]}>
-        <Text>This server has no free drive. It can be part of the cluster without one, and store data as soon as a drive is added on this console or in the web UI.</Text>
+        <Para>This server has no free drive. It can be part of the cluster without one, and store data as soon as a drive is added on this console or in the web UI.</Para>
         <NoDrives onDone={() => (change({ drives: [] }), next())} onBack={back} />
       </StepFrame>
     );
   }
   return (
     <StepFrame title={title} place={place} draft={draft} keys={KEYS_CHECK}>
-      <Box marginBottom={1}><Text>Which drives shall store data? Each is formatted when the set-up begins. More can be added at any time.</Text></Box>
+      <Box marginBottom={1}><Para>Which drives shall store data? Each is formatted when the set-up begins. More can be added at any time.</Para></Box>
       <CheckList
         items={drives.map((drive) => ({ id: drive.device, label: driveLine(drive), detail: `${drive.device}: ${drive.isEmpty ? "nothing is on it" : `on it is: ${drive.content}`}` }))}
         checked={chosen.map(({ device }) => device)}

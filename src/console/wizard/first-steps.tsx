@@ -1,15 +1,16 @@
-import { Box, Text } from "ink";
+import { Box } from "ink";
 import { useState, type ReactNode } from "react";
 import { Form, type FormProblem } from "../widgets/form.tsx";
 import { Menu } from "../widgets/menu.tsx";
 import { NAME_RULE, nameProblem, passwordProblem } from "./draft.ts";
 import { KEYS_FORM, KEYS_MENU, StepFrame, type StepProps } from "./wizard-step.tsx";
+import { Para } from "../widgets/para.tsx";
 
 /** Create or join; this machine can also be switched off from here. */
 export function GoalStep({ draft, change, next, place, onPower }: StepProps & { onPower(what: "restart" | "power-off"): void }): ReactNode {
   return (
     <StepFrame title="welcome" place={place} draft={{ ...draft, evaluation: false }} keys={KEYS_MENU.slice(0, 2)}>
-      <Text>This server is not set up yet. Nothing is changed before the last step of the set-up, except its network.</Text>
+      <Para>This server is not set up yet. Nothing is changed before the last step of the set-up, except its network.</Para>
       <Box marginTop={1}>
         <Menu
           items={[
@@ -37,7 +38,7 @@ export function NamesStep({ draft, change, next, back, place }: StepProps): Reac
   return (
     <StepFrame title="names" place={place} draft={draft} keys={KEYS_FORM}>
       <Box marginBottom={1}>
-        <Text>{create ? "The cluster's name and this server's name within it. The server's name cannot be changed later." : "This server's name within the cluster. No other server of the cluster may have it, and it cannot be changed later."}</Text>
+        <Para>{create ? "The cluster's name and this server's name within it. The server's name cannot be changed later." : "This server's name within the cluster. No other server of the cluster may have it, and it cannot be changed later."}</Para>
       </Box>
       <Form
         fields={[
@@ -62,7 +63,7 @@ export function PasswordStep({ draft, change, next, back, place }: StepProps): R
   return (
     <StepFrame title="administrator's password" place={place} draft={draft} keys={KEYS_FORM}>
       <Box marginBottom={1}>
-        <Text>The user admin administers the cluster in the web UI with it. At least 10 characters. Whoever stands in front of a server can set it anew here.</Text>
+        <Para>The user admin administers the cluster in the web UI with it. At least 10 characters. Whoever stands in front of a server can set it anew here.</Para>
       </Box>
       <Form
         fields={[

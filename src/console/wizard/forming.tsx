@@ -1,4 +1,4 @@
-import { Box, Text } from "ink";
+import { Box } from "ink";
 import type { ReactNode } from "react";
 import { useAsked } from "../asked.ts";
 import type { LocalServer } from "../local-server.ts";
@@ -8,6 +8,7 @@ import { ErrorBox } from "../widgets/message.tsx";
 import { ProgressBar } from "../widgets/progress.tsx";
 import type { LocalState } from "../../management/api/local.ts";
 import { EVALUATION_NOTICE, KEYS_MENU } from "./wizard-step.tsx";
+import { Para } from "../widgets/para.tsx";
 
 /** How far creating or joining is; the server does it, and goes on with it after a power cut. */
 export function Forming({ state, server }: { state: LocalState; server: LocalServer }): ReactNode {
@@ -21,12 +22,12 @@ export function Forming({ state, server }: { state: LocalState; server: LocalSer
       notice={state.cluster?.evaluation === true ? EVALUATION_NOTICE : undefined}
       keys={error === undefined ? [] : KEYS_MENU.slice(0, 2)}
     >
-      <Text>{error === undefined ? "This takes a minute or two. After a power cut it goes on where it was." : "It stopped. Nothing more happens until you choose."}</Text>
+      <Para>{error === undefined ? "This takes a minute or two. After a power cut it goes on where it was." : "It stopped. Nothing more happens until you choose."}</Para>
       <Box marginY={1} flexDirection="column">
-        {step === undefined ? <Text>Beginning ...</Text> : (
+        {step === undefined ? <Para>Beginning ...</Para> : (
           <>
             <ProgressBar fraction={(step.number - 1) / step.of} label={`step ${step.number} of ${step.of}`} />
-            <Box marginTop={1}><Text>{step.detail === "" ? step.name : step.detail}</Text></Box>
+            <Box marginTop={1}><Para>{step.detail === "" ? step.name : step.detail}</Para></Box>
           </>
         )}
       </Box>

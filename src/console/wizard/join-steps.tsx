@@ -1,4 +1,4 @@
-import { Box, Text } from "ink";
+import { Box } from "ink";
 import { useEffect, useState, type ReactNode } from "react";
 import { useAsked } from "../asked.ts";
 import { Form, type FormProblem } from "../widgets/form.tsx";
@@ -7,6 +7,7 @@ import { Continue, ErrorBox } from "../widgets/message.tsx";
 import type { LocalDiscovered, LocalJoinSeen, LocalStarted } from "../../management/api/local.ts";
 import { joinProblem } from "./draft.ts";
 import { KEYS_FORM, KEYS_MENU, StepFrame, type StepProps } from "./wizard-step.tsx";
+import { Para } from "../widgets/para.tsx";
 
 /** Which cluster: one that was found in the network, or an address; and the code that a server of it shows. */
 export function ClusterStep({ draft, change, next, back, place, server }: StepProps): ReactNode {
@@ -24,7 +25,7 @@ export function ClusterStep({ draft, change, next, back, place, server }: StepPr
     const looking = found.asked.state === "asking" || found.asked.state === "idle";
     return (
       <StepFrame title="which cluster" place={place} draft={draft} keys={KEYS_MENU}>
-        <Text>{looking ? "Looking for clusters in this network ..." : clusters.length === 0 ? "No cluster was found in this network. It may be in another one: give the address of one of its servers." : "These clusters were found in this network:"}</Text>
+        <Para>{looking ? "Looking for clusters in this network ..." : clusters.length === 0 ? "No cluster was found in this network. It may be in another one: give the address of one of its servers." : "These clusters were found in this network:"}</Para>
         <Box marginTop={1}>
           <Menu
             key={clusters.length}
@@ -61,7 +62,7 @@ export function ClusterStep({ draft, change, next, back, place, server }: StepPr
   return (
     <StepFrame title="which cluster" place={place} draft={draft} keys={KEYS_FORM}>
       <Box marginBottom={1}>
-        <Text>A server of the cluster shows a join code on its console: Actions, then Show a join code. It is valid for an hour.</Text>
+        <Para>A server of the cluster shows a join code on its console: Actions, then Show a join code. It is valid for an hour.</Para>
       </Box>
       <Form
         fields={[
@@ -74,7 +75,7 @@ export function ClusterStep({ draft, change, next, back, place, server }: StepPr
         problem={problem}
         active={seen.asked.state !== "asking"}
       />
-      {seen.asked.state === "asking" ? <Text color="yellow">{`Asking ${draft.join.address} ...`}</Text> : null}
+      {seen.asked.state === "asking" ? <Para color="yellow">{`Asking ${draft.join.address} ...`}</Para> : null}
       {seen.asked.state === "failed" ? <ErrorBox sentence={seen.asked.sentence} /> : null}
     </StepFrame>
   );
@@ -99,14 +100,14 @@ export function CompareStep({ draft, change, next, back, place }: StepProps): Re
     change({ join: { ...draft.join, fingerprint: null } });
     back();
   };
-  if (fingerprint === null) return <StepFrame title="is it this cluster?" place={place} draft={draft} keys={[{ key: "Enter", does: "back" }]}><Text>Ask the cluster again first.</Text><Continue onDone={back} /></StepFrame>;
+  if (fingerprint === null) return <StepFrame title="is it this cluster?" place={place} draft={draft} keys={[{ key: "Enter", does: "back" }]}><Para>Ask the cluster again first.</Para><Continue onDone={back} /></StepFrame>;
   return (
     <StepFrame title="is it this cluster?" place={place} draft={draft} keys={KEYS_MENU}>
-      <Text>{`The server ${address} knows the code and belongs to the cluster ${clusterName}. Its fingerprint:`}</Text>
+      <Para>{`The server ${address} knows the code and belongs to the cluster ${clusterName}. Its fingerprint:`}</Para>
       <Box marginY={1} flexDirection="column">
-        {fingerprintLines(fingerprint).map((line) => <Text key={line} bold color="green">{`    ${line}`}</Text>)}
+        {fingerprintLines(fingerprint).map((line) => <Para key={line} bold color="green">{`    ${line}`}</Para>)}
       </Box>
-      <Box marginBottom={1}><Text>The cluster's consoles show theirs with the join code. If it is another one, somebody else answers in its place: go back and do not join.</Text></Box>
+      <Box marginBottom={1}><Para>The cluster's consoles show theirs with the join code. If it is another one, somebody else answers in its place: go back and do not join.</Para></Box>
       <Menu items={[{ id: "same", label: "It is the same: go on" }, { id: "other", label: "It is another one: go back" }]} onSelect={(id) => (id === "same" ? next() : again())} onBack={again} />
     </StepFrame>
   );

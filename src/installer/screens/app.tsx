@@ -20,7 +20,7 @@ export interface InstallerServices {
   restart(): Promise<void>;
   powerOff(): Promise<void>;
   /** Leaves the installer for the console of a server that keeps nothing. */
-  lookAround(): void;
+  lookAround(): Promise<void>;
 }
 
 type Page =
@@ -110,8 +110,7 @@ function Welcome(props: { services: InstallerServices; problem: string | undefin
         ]}
         onSelect={(id) => {
           if (id === "install") props.onInstall();
-          else if (id === "look") services.lookAround();
-          else props.onMachine(id === "restart" ? services.restart() : services.powerOff());
+          else props.onMachine(id === "look" ? services.lookAround() : id === "restart" ? services.restart() : services.powerOff());
         }}
       />
       {problem === undefined ? null : <ErrorBox sentence={problem} />}

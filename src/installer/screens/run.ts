@@ -17,11 +17,10 @@ export function runInstallerScreens(): Promise<void> {
       install: (choice, report) => withInstallerLock(() => install(choice, { source: null }, report)),
       restart: async () => void (await command(["systemctl", "reboot"])),
       powerOff: async () => void (await command(["systemctl", "poweroff"])),
-      lookAround() {
-        beginLookingAround().then(() => {
-          terminal.close();
-          resolve();
-        }, () => undefined);
+      async lookAround() {
+        await beginLookingAround();
+        terminal.close();
+        resolve();
       },
     };
     const terminal = runOnTerminal(createElement(InstallerApp, { services }), process.stdin, process.stdout);

@@ -7,6 +7,8 @@ export const CLEAR_AFTER_MS = 5_000;
 const CLEAR_AFTER_MS_MAX = 600_000;
 const FLAP_FACTOR = 4;
 export const FLAP_WINDOW_MS = 3_600_000;
+/** Looks are a second apart; what was not there for longer begins anew. */
+const GAP_MS_MAX = 3_000;
 /** Numbers in a sentence change all the time; the record follows no more often than this. */
 const REWRITE_MS = 30_000;
 /** Remembered keys of findings; far above what is judged at once. */
@@ -43,7 +45,10 @@ export class AlertBook {
     for (const key of present) {
       const seen = this.#seen.get(key);
       if (seen === undefined) this.#seen.set(key, { firstMs: nowMs, lastMs: nowMs });
-      else seen.lastMs = nowMs;
+      else {
+        if (nowMs - seen.lastMs > GAP_MS_MAX) seen.firstMs = nowMs;
+        seen.lastMs = nowMs;
+      }
     }
     for (const [key, { lastMs }] of this.#seen) {
       if (!present.has(key) && (nowMs - lastMs > CLEAR_AFTER_MS_MAX || this.#seen.size > SEEN_MAX)) this.#seen.delete(key);

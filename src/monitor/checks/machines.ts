@@ -33,14 +33,14 @@ function clockFindings({ checked }: Sight): Finding[] {
     // By how much the others agree, at least, that this one is off: of two servers nobody knows which, and both are named.
     const ahead = others.map((other) => checked.get(other)?.ahead[name] ?? 0).filter((ms) => ms > SKEW_WARNING_MS);
     const behind = others.map((other) => checked.get(name)?.ahead[other] ?? 0).filter((ms) => ms > SKEW_WARNING_MS);
-    const [proof, word] = ahead.length >= behind.length ? ([ahead, "ahead"] as const) : ([behind, "behind"] as const);
-    if (proof.length * 2 < others.length || proof.length === 0) continue;
+    const [proof, word] = ahead.length >= behind.length ? ([ahead, "ahead of"] as const) : ([behind, "behind"] as const);
+    if (proof.length * 2 <= others.length) continue;
     const offMs = Math.min(...proof);
     findings.push({
       kind: "clock-skew",
       subject: name,
       severity: offMs > SKEW_CRITICAL_MS ? "critical" : "warning",
-      sentence: `The clock of ${name} is at least ${durationText(offMs)} ${word} of ${proof.length === others.length ? "the other servers'" : "most other servers'"}.`,
+      sentence: `The clock of ${name} is at least ${durationText(offMs)} ${word} ${proof.length === others.length ? "the other servers'" : "most other servers'"}.`,
       step: "Check its time servers (NTP) on its console; data is safe, but times in logs, alerts and certificates are wrong.",
       source: null,
       afterMs: STEADY_MS,

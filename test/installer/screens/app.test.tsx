@@ -38,7 +38,7 @@ class Stage {
       },
       restart: () => Promise.resolve(void this.calls.push("restart")),
       powerOff: () => Promise.resolve(void this.calls.push("power off")),
-      lookAround: () => void this.calls.push("look around"),
+      lookAround: () => Promise.resolve(void this.calls.push("look around")),
     };
     this.screen = openScreen(<InstallerApp services={services} />, size);
   }

@@ -84,8 +84,8 @@ function Chart({ title, points, now, read, write, show }: ChartProps): ReactNode
               fillOpacity={0.15}
               valueFormatter={show}
               tickLine="none"
-              gridAxis="y"
-              yAxisProps={{ width: 62, tickCount: 4, tickFormatter: (value: number) => show(value) }}
+              gridAxis="x"
+              yAxisProps={{ width: 76, tickCount: 4, tickFormatter: (value: number) => show(value).replace(" ", "\u00a0") }}
               xAxisProps={{ type: "number", scale: "time", domain: ["dataMin", "dataMax"], tickFormatter: (value: number) => clock(value), minTickGap: 40 }}
               tooltipProps={{ labelFormatter: (value) => moment(Number(value)) }}
               areaProps={{ isAnimationActive: false }}

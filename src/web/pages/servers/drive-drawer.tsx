@@ -2,7 +2,7 @@ import { Alert, Button, Drawer, Group, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import { useState, type ReactNode } from "react";
 import type { DriveDetailAnswer, DriveReleaseAnswer } from "../../../management/api.ts";
-import type { RemoveAnswer } from "../../../management/api/servers.ts";
+import type { RemoveAnswer, RemoveBody } from "../../../management/api/servers.ts";
 import { call } from "../../api/client.ts";
 import { useChange } from "../../api/queries.ts";
 import { bytes, moment } from "../../format.ts";
@@ -10,6 +10,7 @@ import { Confirm } from "../../parts/confirm.tsx";
 import { useMayChange } from "../../session.tsx";
 import { Line } from "../dashboard/capacity.tsx";
 import { DrainProgress, isDrained } from "./drain-progress.tsx";
+import { LostBox } from "./server-dialogs.tsx";
 import { stateWord } from "./drive-bay.tsx";
 
 interface Props {
@@ -111,10 +112,27 @@ function ReleaseDialog({ drive, onClose }: Props): ReactNode {
 }
 
 function RemoveDialog({ drive, onClose, onRemoved }: Props & { readonly onRemoved: () => void }): ReactNode {
-  const change = useChange<RemoveAnswer, void>(() => call("POST", `/drives/${drive.id}/remove`, { confirm: drive.id }), ["servers", "status", "alerts"], onRemoved);
-  const drained = drive.drain !== null && isDrained(drive.drain);
+  const { id, drain, state } = drive;
+  const [lost, setLost] = useState(false);
+  const change = useChange<RemoveAnswer, void>(() => call("POST", `/drives/${id}/remove`, { confirm: id, ...(lost ? { lost } : {}) } satisfies RemoveBody), ["servers", "status", "alerts"], onRemoved);
+  const drained = drain !== null && isDrained(drain);
   const cost = drained
     ? "Nothing depends on it any more. It is forgotten, and what is on it is not used again."
-    : "It is not drained: the cluster refuses as long as data depends on it. Drain it first, or, when the drive is lost, wait until its data has been copied anew. What is on it is then not used again.";
-  return <Confirm opened onClose={onClose} title={`Remove drive ${drive.id}`} cost={cost} name={drive.id} action="Remove drive" change={change} />;
+    : "It is not drained: the cluster refuses as long as data depends on it. Drain it first. What is on it is then not used again.";
+  return (
+    <Confirm
+      opened
+      onClose={onClose}
+      title={`Remove drive ${id}`}
+      cost={
+        <Stack gap="sm">
+          <Text size="sm">{cost}</Text>
+          {state !== "up" && !drained && <LostBox what="It" checked={lost} onChange={setLost} />}
+        </Stack>
+      }
+      name={id}
+      action="Remove drive"
+      change={change}
+    />
+  );
 }
