@@ -6,7 +6,7 @@ export const COMPONENTS = ["main", "non-free-firmware"];
 export const PACKAGES = [
   "systemd", "systemd-sysv", "systemd-resolved", "libnss-myhostname", "udev", "dbus", "kmod", "procps", "util-linux", "tzdata", "ca-certificates", "kbd",
   // Network.
-  "iproute2", "iputils-ping", "ethtool", "nftables", "chrony",
+  "iproute2", "iputils-ping", "iputils-arping", "ethtool", "nftables", "chrony",
   // Drives.
   "xfsprogs", "e2fsprogs", "dosfstools", "fdisk", "parted", "smartmontools", "nvme-cli", "lsscsi", "sg3-utils", "hdparm", "pciutils", "dmidecode",
   // What the installer needs to make a drive bootable.

@@ -19,7 +19,7 @@ import { Leaving } from "./server/leaving.ts";
 import { boundLogs } from "./server/logs.ts";
 import { writePids } from "./server/pids.ts";
 import { followMembers } from "./server/store-members.ts";
-import { formDirectory, nextDrivePort } from "./server/place.ts";
+import { formPlace, nextDrivePort } from "./server/place.ts";
 import { Registration } from "./server/registration.ts";
 
 /** Every process of a server has this in its environment, so that none escapes those who look for it. */
@@ -89,7 +89,7 @@ class Server implements RunningServer {
     this.#failed = new FailedDriveList({ store, config, clock, log }, (index) => this.#driveReleased(index));
     this.#leaving = new Leaving({ store, config, clock, log }, { driveRemoved: (port) => this.#removeDrive(port), serverRemoved: () => this.#removeServer() });
     this.#adding = new Adding({ store, config, clock, log }, async (id, wish, incarnation) => {
-      const formed = await formDirectory(world.platform, config, id, wish, incarnation);
+      const formed = await formPlace(world.platform, config, id, wish, incarnation);
       if (formed !== null) this.addDrive({ ...formed, port: nextDrivePort(config) });
     });
   }

@@ -102,6 +102,7 @@ function shape(command: Command): Command {
     .option("--netns <list>", "a network namespace for each server (needs root)")
     .option("--store <kind>", "sqlite or etcd (default: sqlite)")
     .option("--processes <how>", "separate, or shared: iSCSI and storage of a server in one process (default: separate)")
+    .option("--evaluation", "one copy of everything; one server is enough then")
     .option("--port-base <port>", "all ports lie in the 50 from here (default: 3260)");
 }
 

@@ -17,8 +17,10 @@ export function statusText(status: StatusAnswer): string {
     table(["drive", "server", "state", "size", "used"], driveRows, "no drives"),
     "\n",
     `Groups: ${groupsText(status.groups)}\n`,
-    `Capacity: ${formatSize(capacity.rawBytes)} raw, ${formatSize(capacity.usableBytes)} usable with factor 1 (2 copies), ` +
-      `${formatSize(capacity.usableFactor2Bytes)} with factor 2 (3 copies)\n`,
+    `Capacity: ${formatSize(capacity.rawBytes)} raw, ` +
+      (cluster?.evaluation === true
+        ? `${formatSize(capacity.usableBytes)} usable with one copy\n`
+        : `${formatSize(capacity.usableBytes)} usable with factor 1 (2 copies), ${formatSize(capacity.usableFactor2Bytes)} with factor 2 (3 copies)\n`),
     `Volumes: ${formatSize(capacity.provisionedBytes)} provisioned; ${formatSize(capacity.usedBytes)} used on the drives, all copies counted\n`,
     scrubText(status.scrub),
     ...status.alerts.map((alert) => `Alert: ${alert}\n`),

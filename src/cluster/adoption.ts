@@ -40,7 +40,7 @@ export function openRound({ restore }: ClusterRecord): number | undefined {
   return restore && !restore.done ? restore.round : undefined;
 }
 
-/** Drives that have not reported for the restore under way: every one that the store or a report names. */
+/** Drives that have not reported for the restore under way: every one that the store or a report names, and that is still of the cluster. */
 export function missingReports(map: ClusterMap): DriveId[] {
   const { cluster } = map;
   const round = cluster ? openRound(cluster) : undefined;
@@ -51,7 +51,8 @@ export function missingReports(map: ClusterMap): DriveId[] {
     named.add(report.drive);
     for (const { config } of report.groups) if (config) add(config);
   }
-  return [...named].filter((drive) => map.recovery.get(drive)?.round !== round).sort();
+  // One that was removed was named by no configuration any more: whatever it holds, others hold newer.
+  return [...named].filter((drive) => map.recovery.get(drive)?.round !== round && !map.drivesRemoved.has(drive)).sort();
 }
 
 /**

@@ -7,7 +7,7 @@ import type { VolumeRecord } from "./schema.ts";
 export interface Capacity {
   /** Sum of the drives. */
   readonly rawBytes: number;
-  /** What volumes of factor 1 could hold if there were no others, copies on different servers. */
+  /** What volumes of factor 1 could hold if there were no others, copies on different servers; in an evaluation, those of factor 0. */
   readonly usableBytes: number;
   /** The same for factor 2. */
   readonly usableFactor2Bytes: number;
@@ -32,7 +32,7 @@ export function capacity(map: ClusterMap): Capacity {
   for (const [drive, { usedBytes: used }] of map.observed) if (map.drives.has(drive)) usedBytes += used;
   return {
     rawBytes,
-    usableBytes: usableBytes(map, 1),
+    usableBytes: usableBytes(map, map.cluster?.evaluation === true ? 0 : 1),
     usableFactor2Bytes: usableBytes(map, 2),
     provisionedBytes,
     provisionedRawBytes,

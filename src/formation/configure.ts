@@ -55,6 +55,7 @@ export function configurationStep(world: FormationWorld, setup: SetupFile, store
           if (formed === null) throw new Error(`${place} is not formatted yet`);
           return { ...formed, port: world.ports.drive(index) };
         }),
+        drivePortBase: world.ports.drive(0),
         store: store(plan),
         processes: "separate",
         logLevel: "info",

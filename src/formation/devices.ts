@@ -32,7 +32,7 @@ export function devicePlaces(platform: Platform, stateDirectory: string, kinds?:
     },
     async format(place, drive) {
       const filesystem = filesystemOf(drive.id);
-      const directory = join(stateDirectory, "drives", drive.id);
+      const directory = driveDirectory(stateDirectory, drive.id);
       // What an earlier attempt has mounted is that attempt's own, empty or half formatted.
       if (!isMounted(directory)) {
         await command(["mkfs.xfs", "-f", "-q", "-L", LABEL, "-m", `reflink=1,uuid=${filesystem}`, place]);
@@ -58,12 +58,16 @@ export async function mountDrive(drive: { readonly directory: string; readonly f
   await command(["mount", "-t", "xfs", "-o", "noatime,nodev,nosuid,noexec", "-U", drive.filesystem, drive.directory]);
 }
 
+export function driveDirectory(stateDirectory: string, driveId: string): string {
+  return join(stateDirectory, "drives", driveId);
+}
+
 /** 16 hexadecimal digits in the form of a UUID. */
 function filesystemOf(driveId: string): string {
   return `76697274-7573-4000-${driveId.slice(0, 4)}-${driveId.slice(4)}`;
 }
 
-function isMounted(directory: string): boolean {
+export function isMounted(directory: string): boolean {
   return existsSync(directory) && mounts().some((mount) => mount.directory === directory);
 }
 

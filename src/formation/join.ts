@@ -50,7 +50,10 @@ export function joinSteps(world: FormationWorld, setup: SetupFile): Step[] {
   ];
 }
 
-/** As a learner, which counts for nothing: if this server never comes back, the others have lost nothing. */
+/**
+ * As a learner, which counts for nothing: if this server never comes back, the others have lost nothing. Of two voters neither may be away, so
+ * the second server's member stays a learner until the third comes, and is made a voter then: etcd fills one at a time.
+ */
 async function addMember(world: FormationWorld, setup: SetupFile, tell: (detail: string) => void): Promise<void> {
   const plan = joinPlanOf(setup);
   const own = peerUrlOf(plan.address, world.ports);
@@ -60,6 +63,12 @@ async function addMember(world: FormationWorld, setup: SetupFile, tell: (detail:
       async () => {
         const members = await membership.list();
         if (members.length >= STORE_MEMBERS_MAX && members.every(({ peerUrl }) => peerUrl !== own)) return true;
+        const filled = members.find(({ peerUrl, isLearner }) => isLearner && peerUrl !== own);
+        const notYet = filled === undefined ? null : await membership.promote(filled.peerUrl);
+        if (notYet !== null) {
+          tell(`The cluster store waits for the member of ${filled?.name || filled?.peerUrl || "another server"}, which must be on: ${notYet}`);
+          return false;
+        }
         const added = await membership.addLearner(own);
         if (typeof added === "string") {
           // Another server joins at this moment, or a member is down.
@@ -86,6 +95,7 @@ async function promote(world: FormationWorld, plan: JoinPlan, tell: (detail: str
     await repeatedly(
       world.platform.clock,
       async () => {
+        if ((await membership.list()).length < STORE_MEMBERS_MAX) return true;
         const why = await membership.promote(own);
         if (why !== null) tell(`Its member of the cluster store is filled (${why})`);
         return why === null;
@@ -121,7 +131,9 @@ async function withMembership(world: FormationWorld, plan: JoinPlan, run: (membe
 function storeOf(world: FormationWorld, plan: Plan): StoreConfig {
   if (plan.kind !== "join") throw new Error("this server creates a cluster and does not join one");
   const member = plan.initialCluster === null ? null : memberOf(world, plan, { cluster: plan.initialCluster, state: "existing" });
-  return { kind: "etcd", endpoints: plan.endpoints, member };
+  // Its own last: a learner answers nobody, and will be a voter one day, when the others may be gone.
+  const endpoints = member === null ? plan.endpoints : [...plan.endpoints.filter((known) => known !== member.clientUrl), member.clientUrl];
+  return { kind: "etcd", endpoints, member };
 }
 
 function joinPlanOf(setup: SetupFile): JoinPlan {

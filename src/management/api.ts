@@ -13,7 +13,7 @@ export interface HealthAnswer {
 export interface StatusAnswer {
   readonly health: HealthAnswer;
   /** null before this server has read the cluster's state. */
-  readonly cluster: { readonly id: string; readonly name: string; readonly targetName: string } | null;
+  readonly cluster: { readonly id: string; readonly name: string; readonly targetName: string; /** One copy of everything. */ readonly evaluation: boolean } | null;
   readonly servers: readonly ServerAnswer[];
   readonly drives: readonly DriveAnswer[];
   readonly groups: GroupsAnswer;

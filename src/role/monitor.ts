@@ -2,6 +2,7 @@ import { VERSION } from "../base/version.ts";
 import { alertingKeys } from "../cluster/alerting.ts";
 import { Alerting } from "../monitor/alerting/alerting.ts";
 import { Notifier } from "../monitor/alerting/notifier.ts";
+import { SilenceTeller } from "../monitor/alerting/silence.ts";
 import { Measurer } from "../monitor/measure/measurer.ts";
 import { Monitor } from "../monitor/monitor.ts";
 import { realCommands } from "../platform/command.ts";
@@ -39,17 +40,21 @@ export const runMonitor: RunRole = async (context) => {
     publish: (checked) => published.publish(alertingKeys.checked(config.name), checked),
   });
   const alerting = new Alerting({ platform, store, server: config.name, map, heard: ({ server, sentAtMs }) => measurer.heard(server, sentAtMs) });
+  const senders = realSenders(platform, sealer);
+  const cluster = () => map.cluster && { name: map.cluster.name, id: map.cluster.id };
   const notifier = new Notifier({
     platform,
     records: alerting.records,
-    senders: realSenders(platform, sealer),
-    cluster: () => map.cluster && { name: map.cluster.name, id: map.cluster.id },
+    senders,
+    cluster,
     leads: () => alerting.leads,
     write: (transaction) => alerting.write(transaction),
   });
+  const silence = new SilenceTeller({ platform, store, server: config.name, records: alerting.records, senders, cluster });
   return {
     async stop() {
       measurer.stop();
+      silence.stop();
       await Promise.all([alerting.stop(), notifier.stop(), monitor.stop(), published.close()]);
     },
   };

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { ServerName } from "../base/ids.ts";
 import { newClusterId, newDriveId, secretFiles } from "../formation/identity.ts";
 import { askCluster } from "../formation/ask.ts";
 import { SERVER_FILE, serverFile } from "../formation/configure.ts";
@@ -21,6 +22,7 @@ import { etcdAddress, EtcdMembership } from "../platform/store/etcd-membership.t
 import type { ServerConfig } from "../role/config.ts";
 import { openStore, readConfig } from "../role/context.ts";
 import { startServer, type RunningServer } from "../server.ts";
+import { FreeDriveList } from "./free-drives.ts";
 import { checkCreate, checkJoin } from "./setup-checks.ts";
 import { SetupPage } from "./setup-page.ts";
 
@@ -58,6 +60,7 @@ export class Appliance {
   readonly #page: SetupPage;
   readonly #world: FormationWorld;
   #running: Running | null = null;
+  #free: FreeDriveList | null = null;
   #progress: Progress | null = null;
   #error: string | null = null;
   /** A formation is at work, or is being decided: one at a time. */
@@ -106,6 +109,7 @@ export class Appliance {
 
   async stop(): Promise<void> {
     await this.#page.close();
+    this.#free?.close();
     await this.#running?.server.stop();
   }
 
@@ -204,6 +208,7 @@ export class Appliance {
 
   /** An administrator has removed this server from its cluster: it waits for another one. */
   async #removed(): Promise<void> {
+    this.#free?.close();
     this.#running = null;
     this.clusterName = null;
     this.options.platform.log.warn("This server was removed from its cluster; it can be set up again on its console");
@@ -258,6 +263,7 @@ export class Appliance {
     const code: CodeWorld = { store, clock: platform.clock, random: platform.random, sealer: realSealer(readFileSync(config.clusterKeyFile)) };
     const { started, server } = startServer({ platform, processes, store, config, configFile, removed: () => void this.#removed() });
     this.#running = { server, store, config, code };
+    this.#free = new FreeDriveList(platform, store, config.name as ServerName, this.options.deviceKinds);
     // What keeps a server from starting is the administrator's to mend: a line, not a stack.
     started.catch((error: Error) => platform.fatal("configuration", error.message));
     return store;

@@ -3,21 +3,18 @@ import { freeDevices } from "../formation/devices.ts";
 import { clusterRecord, keys, parseValue } from "../cluster/schema.ts";
 import type { LocalDrive, LocalDriveBody, LocalStarted } from "../management/api/local.ts";
 import { Problem } from "../management/problem.ts";
-import type { DriveChoice } from "../installer/drives.ts";
 import type { Appliance } from "./appliance.ts";
+import { shownDrive } from "./free-drives.ts";
+import { nextDrivePort } from "./place.ts";
 
 export async function freeDrives(appliance: Appliance): Promise<LocalDrive[]> {
-  return (await freeDevices(appliance.options.deviceKinds)).map(shown);
-}
-
-function shown({ device, model, serial, sizeBytes, rotational, content, holds }: DriveChoice): LocalDrive {
-  return { device, model, serial, sizeBytes, rotational, content: content.join("; "), isEmpty: holds === "nothing" };
+  return (await freeDevices(appliance.options.deviceKinds)).map(shownDrive);
 }
 
 /** Formats a device, or a directory, and starts its storage process. Rejects with a `Problem`, and nothing has changed. */
 export async function addLocalDrive(appliance: Appliance, { device, wipe }: LocalDriveBody): Promise<LocalStarted> {
   const { server, store, config } = appliance.configured();
-  const { places, platform, ports, deviceKinds } = appliance.options;
+  const { places, platform, deviceKinds } = appliance.options;
   const why = await places.unfit(device);
   if (why !== null) throw new Problem("not-possible", `${why}. Choose another drive.`);
   const choice = (await freeDevices(deviceKinds)).find((free) => free.device === device);
@@ -28,11 +25,6 @@ export async function addLocalDrive(appliance: Appliance, { device, wipe }: Loca
   if (found === null) throw new Problem("not-ready", "The cluster is still being formed. Wait a moment and try again.");
   const { id: clusterId, incarnation } = parseValue(clusterRecord, keys.cluster, found.value);
   const made = await places.format(device, { id: newDriveId(platform.random), clusterId, incarnation });
-  server.addDrive({ ...made, port: freePort(config.drives, ports) });
+  server.addDrive({ ...made, port: nextDrivePort(config) });
   return { started: true };
-}
-
-function freePort(drives: readonly { readonly port: number }[], ports: Appliance["options"]["ports"]): number {
-  const taken = new Set(drives.map(({ port }) => port));
-  for (let index = 0; ; index++) if (!taken.has(ports.drive(index))) return ports.drive(index);
 }

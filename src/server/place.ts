@@ -2,6 +2,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { DriveId } from "../base/ids.ts";
 import type { AddDrive } from "../cluster/adding.ts";
+import { devicePlaces, driveDirectory, freeDevices, isMounted } from "../formation/devices.ts";
+import type { DrivePlace } from "../formation/places.ts";
 import { DRIVE_ENTRIES, formDrive, unfitForDrive } from "../formation/drive.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { ServerConfig } from "../role/config.ts";
@@ -16,6 +18,19 @@ const JOURNAL_SEGMENT_BYTES = 16 * 2 ** 20;
 /** What is never promised to data: extents' trailers, checkpoints, what is parked. */
 const USABLE_SHARE = 0.96;
 const CAPACITY_MIN_BYTES = 2 ** 28;
+
+/** What the administrator has named: a device, or a directory. As `formDirectory`. */
+export async function formPlace(platform: Platform, config: ServerConfig, id: DriveId, wish: AddDrive, incarnation: number): Promise<DrivePlace | null> {
+  if (!wish.place.startsWith("/dev/")) return await formDirectory(platform, config, id, wish, incarnation);
+  if (config.drives.some(({ directory, removed }) => removed !== true && directory === driveDirectory(config.directory, id))) return null;
+  const places = devicePlaces(platform, config.directory);
+  const free = (await freeDevices()).find(({ device }) => device === wish.place);
+  // One that an earlier attempt has mounted is in use by that attempt alone.
+  if (free !== undefined && free.holds !== "nothing" && !wish.wipe) throw new Error(`${wish.place} is not empty: ${free.content.join("; ")}. Add it with wipe to lose that.`);
+  const why = free === undefined && !isMounted(driveDirectory(config.directory, id)) ? await places.unfit(wish.place) : null;
+  if (why !== null) throw new Error(`${why}.`);
+  return await places.format(wish.place, { id, clusterId: config.clusterId, incarnation });
+}
 
 /**
  * Makes a directory a drive of this server, from the beginning, and says where; null: it is that very drive already. Rejects with a sentence, and

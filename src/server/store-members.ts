@@ -1,6 +1,6 @@
 import { writeServerConfig } from "../formation/identity.ts";
 import type { Clock, Log, Platform, Timer } from "../platform/platform.ts";
-import { etcdAddress, EtcdMembership } from "../platform/store/etcd-membership.ts";
+import { etcdAddress, EtcdMembership, type StoreMember } from "../platform/store/etcd-membership.ts";
 import type { ServerConfig } from "../role/config.ts";
 import { readTls } from "../role/tls.ts";
 
@@ -46,9 +46,10 @@ class MemberFollower {
     const membership = new EtcdMembership(this.#platform, this.#store.endpoints.map(etcdAddress), readTls(this.#config.tlsDirectory));
     try {
       const own = this.#store.member?.clientUrl;
-      const serving = (await membership.list()).filter(({ clientUrl, isLearner }) => clientUrl !== "" && !isLearner).map(({ clientUrl }) => clientUrl);
-      // Its own first: nobody is nearer.
-      const endpoints = serving.sort((a, b) => Number(b === own) - Number(a === own) || (a < b ? -1 : 1));
+      // Its own first, since nobody is nearer; but last while it is a learner, which answers nobody.
+      const serving = (await membership.list()).filter(({ clientUrl, isLearner }) => clientUrl !== "" && (!isLearner || clientUrl === own));
+      const rank = ({ clientUrl, isLearner }: StoreMember): number => (clientUrl !== own ? 1 : isLearner ? 2 : 0);
+      const endpoints = serving.sort((a, b) => rank(a) - rank(b) || (a.clientUrl < b.clientUrl ? -1 : 1)).map(({ clientUrl }) => clientUrl);
       if (!this.#closed && endpoints.length > 0 && endpoints.join() !== this.#store.endpoints.join()) {
         this.#log.info("The members of the cluster store have changed", { endpoints });
         this.#store.endpoints = endpoints;

@@ -16,6 +16,8 @@ export interface TrialOptions {
   readonly store: "sqlite" | "etcd";
   readonly processes: "separate" | "shared";
   readonly portBase: number;
+  /** One copy of everything, on one server or more. */
+  readonly evaluation: boolean;
 }
 
 /** As commander gives them: text, absent when the administrator did not say. */
@@ -28,11 +30,12 @@ export interface TrialArguments {
   readonly store?: string;
   readonly processes?: string;
   readonly portBase?: string;
+  readonly evaluation?: boolean;
 }
 
 export const PORTS_OF_A_TRIAL = 50;
 const FIRST_DRIVE_PORT = 10;
-/** With one server no data has a second copy, and the cluster would never become healthy. */
+/** With one server no data has a second copy, which only an evaluation does without. */
 const SERVERS_MIN = 2;
 const SERVERS_MAX = 16;
 export const DRIVES_MAX = PORTS_OF_A_TRIAL - FIRST_DRIVE_PORT;
@@ -49,6 +52,7 @@ const DEFAULTS: TrialOptions = {
   store: "sqlite",
   processes: "separate",
   portBase: 3260,
+  evaluation: false,
 };
 
 export function trialDirectory(given: string | undefined): string {
@@ -69,7 +73,7 @@ export function portsOf(portBase: number): { portal: number; api: number; etcdCl
 /** What the administrator said; the keys that were not said are absent. Throws an Error that names the option. */
 export function parseArguments(given: TrialArguments): Partial<TrialOptions> {
   const parsed: { -readonly [K in keyof TrialOptions]?: TrialOptions[K] } = {};
-  if (given.servers !== undefined) parsed.servers = wholeNumber("--servers", given.servers, SERVERS_MIN, SERVERS_MAX);
+  if (given.servers !== undefined) parsed.servers = wholeNumber("--servers", given.servers, 1, SERVERS_MAX);
   if (given.drives !== undefined) parsed.drives = wholeNumber("--drives", given.drives, 1, DRIVES_MAX);
   if (given.driveSize !== undefined) parsed.driveSizeBytes = driveSize(given.driveSize);
   if (given.addresses !== undefined) parsed.addresses = list("--addresses", given.addresses);
@@ -77,6 +81,7 @@ export function parseArguments(given: TrialArguments): Partial<TrialOptions> {
   if (given.store !== undefined) parsed.store = oneOf("--store", given.store, ["sqlite", "etcd"]);
   if (given.processes !== undefined) parsed.processes = oneOf("--processes", given.processes, ["separate", "shared"]);
   if (given.portBase !== undefined) parsed.portBase = wholeNumber("--port-base", given.portBase, 1, 65536 - PORTS_OF_A_TRIAL);
+  if (given.evaluation !== undefined) parsed.evaluation = given.evaluation;
   return parsed;
 }
 
@@ -85,7 +90,7 @@ export function withDefaults(given: Partial<TrialOptions>): TrialOptions {
   const servers = given.servers ?? given.addresses?.length ?? given.netns?.length ?? DEFAULTS.servers;
   const addresses = given.addresses ?? Array.from({ length: servers }, (_, index) => `127.0.0.${index + 1}`);
   const options: TrialOptions = { ...DEFAULTS, ...given, servers, addresses };
-  if (servers < SERVERS_MIN) throw new Error("a trial has at least two servers: every piece of data lies on two");
+  if (servers < SERVERS_MIN && !options.evaluation) throw new Error("a trial has at least two servers: every piece of data lies on two; --evaluation makes one copy of everything");
   for (const address of addresses) {
     if (!isIPv4(address)) throw new Error(`--addresses: ${address} is not an IPv4 address`);
   }
@@ -116,6 +121,7 @@ const NAMES: Record<keyof TrialOptions, string> = {
   store: "--store",
   processes: "--processes",
   portBase: "--port-base",
+  evaluation: "--evaluation",
 };
 
 function driveSize(text: string): number {

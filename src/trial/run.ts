@@ -150,8 +150,8 @@ async function putCluster(world: TrialWorld, trial: Trial, failures: readonly st
 export async function putClusterHere(platform: Platform, trial: Trial, giveUp: () => boolean = patience(platform)): Promise<void> {
   const store = await openStore(platform, { store: trial.storeConfig, tlsDirectory: trial.tlsOf(trial.server("server1")) });
   try {
-    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs, ...(trial.options.servers < SERVERS_MIN && { serversMin: trial.options.servers }) };
-    await formCluster({ store, clock: platform.clock }, { record, pool: { factor: 1, groupCount: TRIAL_GROUP_COUNT } }, giveUp);
+    const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs, ...(trial.options.evaluation ? { evaluation: true } : trial.options.servers < SERVERS_MIN && { serversMin: trial.options.servers }) };
+    await formCluster({ store, clock: platform.clock }, { record, pool: { factor: trial.options.evaluation ? 0 : 1, groupCount: TRIAL_GROUP_COUNT } }, giveUp);
   } finally {
     await store.close();
   }

@@ -36,6 +36,7 @@ const savedTrial = v.object({
     store: v.picklist(["sqlite", "etcd"]),
     processes: v.picklist(["separate", "shared"]),
     portBase: v.number(),
+    evaluation: v.optional(v.boolean(), false),
   }),
   clusterId: v.string(),
   formedAtMs: v.number(),

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { Verifier } from "../initiator/verifier.ts";
+import { SmtpSink } from "../receivers/smtp-sink.ts";
 import { SCENARIO_MS } from "../scenarios/trial-under-test.ts";
 import { makeUser, openBrowserTrial, PASSWORD, type BrowserTrial } from "./browser-trial.ts";
 import { logIn, openPage, WAIT_MS } from "./chromium.ts";
@@ -126,4 +128,80 @@ test("a server that dies changes the sentence, raises an alert that can be ackno
   await its.trial.must("trial", "start-server", "server3");
   await page.locator('[data-health="healthy"]').waitFor();
   await page.locator('[data-alert="server-down"]').waitFor({ state: "detached" });
+}, SCENARIO_MS);
+
+test("a mail channel is set up, its password is never told back, and the test mail arrives", async () => {
+  const login = { user: "storage", password: "mail secret" };
+  const sink = await SmtpSink.start({ login });
+  try {
+    await go("Settings");
+    const form = page.getByRole("form", { name: "E-mail" });
+    await form.getByLabel("Send alerts by e-mail").check();
+    await form.getByLabel(/^Mail server/).fill("127.0.0.1");
+    await form.getByRole("combobox", { name: "Security" }).click();
+    await page.getByRole("option", { name: "None (25)" }).click();
+    await form.getByLabel(/^Port/).fill(String(sink.port));
+    await form.getByLabel(/^User/).fill(login.user);
+    await form.locator('input[type="password"]').fill(login.password);
+    await form.getByLabel(/^From/).fill("storage@example.com");
+    await form.getByLabel("To", { exact: true }).fill("operations@example.com");
+    await page.keyboard.press("Enter");
+    await form.getByRole("button", { name: "Save" }).click();
+    await form.getByRole("button", { name: "Send a test" }).click();
+    await form.getByRole("status").waitFor();
+    const mail = await sink.mail(({ to }) => to.includes("operations@example.com"));
+    expect(mail.from).toBe("storage@example.com");
+    expect(mail.user).toBe(login.user);
+    await page.reload();
+    await form.getByText("Set; empty: it stays").waitFor();
+    expect(await form.locator('input[type="password"]').inputValue()).toBe("");
+  } finally {
+    await sink.stop();
+  }
+}, SCENARIO_MS);
+
+test("a viewer sees every page and no action", async () => {
+  await makeUser(its.trial, { name: "looks", role: "viewer", password: PASSWORD });
+  const viewer = await its.visit("looks", PASSWORD);
+  for (const path of ["/", "/volumes", "/volumes/db", "/hosts", "/servers", "/alerts", "/settings/notifications", "/settings/resilience", "/settings/network", "/settings/about", "/audit"]) {
+    await viewer.page.goto(`${its.base()}${path}`);
+    await viewer.page.getByRole("heading", { level: 1 }).waitFor();
+    await viewer.page.locator("[aria-busy]").first().waitFor({ state: "detached" });
+    const names = await viewer.page.locator("main").getByRole("button").allInnerTexts();
+    expect(names.filter((name) => /create|add|map|grow|delete|edit|save|send|drain|remove|acknowledge|release/i.test(name)), path).toEqual([]);
+    expect(await viewer.page.getByText("This cannot be shown now").count(), path).toBe(0);
+  }
+  expect(await viewer.page.getByRole("tab", { name: "Users" }).count()).toBe(0);
+  expect(viewer.wrong).toEqual([]);
+  await viewer.page.context().close();
+}, SCENARIO_MS);
+
+test("a drive is added to a server, and data moves to it", async () => {
+  await go("Servers and drives");
+  const server = page.locator('[data-server="server1"]');
+  await server.locator("[data-drive]").nth(1).waitFor();
+  const before = await server.locator("[data-drive]").evaluateAll((bays) => bays.map((bay) => bay.getAttribute("data-drive")));
+  await server.getByRole("button", { name: "Add a drive to server1" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/^Directory/).fill(join(its.trial.directory, "server1", "one-more"));
+  await dialog.getByLabel(/^Size/).fill("1 GiB");
+  await dialog.getByRole("button", { name: "Add drive" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await server.locator("[data-drive]").nth(2).waitFor();
+  const after = await server.locator("[data-drive]").evaluateAll((bays) => bays.map((bay) => bay.getAttribute("data-drive")));
+  const fresh = after.find((id) => !before.includes(id));
+  // Groups move to it: it fills without anybody doing more.
+  await page.waitForFunction((id) => /^(?!0 B |\?)/.test(document.querySelector(`[data-drive="${id}"]`)?.textContent?.match(/[\d.]+ [KMG]?i?B of/)?.[0] ?? "0 B "), fresh, { timeout: WAIT_MS });
+}, SCENARIO_MS);
+
+test("when the server dies that the page came from, the page says so, keeps what it knew and names the others", async () => {
+  await go("Volumes");
+  await page.locator('[data-row="db"]').waitFor();
+  await its.trial.must("trial", "kill-server", "server1");
+  const banner = page.getByRole("alert").filter({ hasText: "does not answer" });
+  await banner.waitFor();
+  await banner.getByRole("link", { name: "server2" }).waitFor();
+  await page.locator('[data-row="db"]').waitFor();
+  await its.trial.must("trial", "start-server", "server1");
+  await banner.waitFor({ state: "detached" });
 }, SCENARIO_MS);

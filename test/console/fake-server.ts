@@ -5,7 +5,7 @@ import type { StatusAnswer } from "../../src/management/api.ts";
 import type { NetworkConfig } from "../../src/network/model.ts";
 import type { TryReport } from "../../src/network/try.ts";
 
-export const FINGERPRINT = Array.from({ length: 32 }, (_, index) => (index * 7 + 16).toString(16).padStart(2, "0").toUpperCase()).join(":");
+export const FINGERPRINT = "B415-E3B9-CA74-7EF1-D318-8E53-C9AA-1053";
 export const STARTED = { started: true } as const;
 
 export function drive(device: string, change: Partial<LocalDrive> = {}): LocalDrive {
@@ -16,7 +16,7 @@ export function status(change: Partial<StatusAnswer> = {}, servers = 1): StatusA
   const names = Array.from({ length: servers }, (_, index) => `server-${index + 1}`);
   return {
     health: { state: "healthy", sentence: "Healthy: all data has all its copies." },
-    cluster: { id: "0".repeat(32), name: "prod", targetName: "iqn.2026-01.virtustor:prod" },
+    cluster: { id: "0".repeat(32), name: "prod", targetName: "iqn.2026-01.virtustor:prod", evaluation: false },
     servers: names.map((name, index) => ({ name, up: true, address: `10.0.0.${index + 1}`, portal: `10.0.0.${index + 1}:3260`, api: `https://10.0.0.${index + 1}` })),
     drives: names.map((server, index) => ({ id: `d${index}a7f`, server, up: true, capacityBytes: 1_900_000_000_000, usedBytes: 120_000_000_000 })),
     groups: { total: 512, missing: 0, serving: 512, settling: 0, starting: 0, peering: 0, waiting: 0, unserved: 0, short: 0, recovering: 0, recoveryCopiedBytes: 0, recoveryRemainingBytes: 0 },

@@ -68,7 +68,7 @@ describe("the actions", () => {
     await open();
     await choose("s");
     await screen.shows("K7QF-2M9X, valid until 14:02 UTC");
-    expect(screen.text()).toContain("10:17:1E:25");
+    expect(screen.text()).toContain("D318-8E53-C9AA-1053");
     screen.type("n");
     expect(server.did).toEqual(["join-code", "join-code"]);
     screen.press("escape");

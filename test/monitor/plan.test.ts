@@ -225,5 +225,5 @@ describe("the plan", () => {
     expect(plan({ ...world, settings: PLAN_SETTINGS }).changes.length).toBeGreaterThan(50);
     const text = (ms: number) => `${ms.toFixed(0)} ms`;
     console.log(`1,200 drives, 4,096 groups: placed in ${text(placedMs - startedMs)}, three looks without change ${text(lookedMs - placedMs)}, a lost server ${text(performance.now() - lookedMs)}`);
-  });
+  }, 60_000);
 });

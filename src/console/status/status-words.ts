@@ -8,13 +8,10 @@ export const SERVERS_MIN = 3;
 export type Colour = "green" | "yellow" | "red";
 export const HEALTH_COLOURS: Readonly<Record<StatusAnswer["health"]["state"], Colour>> = { healthy: "green", degraded: "yellow", "read-only": "red", unavailable: "red" };
 
-/** What is missing before the cluster serves, and where to get it; null: nothing. */
+/** How the servers that are missing come in, beside the health that says how many; null: none is. */
 export function missingServers({ cluster, status, address }: LocalState): string | null {
-  if (cluster === undefined || cluster.evaluation || status === undefined || status.cluster === null) return null;
-  const missing = SERVERS_MIN - status.servers.length;
-  if (missing <= 0) return null;
-  const these = missing === 1 ? "One more server has" : `${missing === 2 ? "Two" : String(missing)} more servers have`;
-  return `${these} to join before volumes can be served: on ${missing === 1 ? "its console" : "their consoles"} choose "Join a cluster" and give ${address ?? "this server's address"} and a join code.`;
+  if (cluster === undefined || cluster.evaluation || status === undefined || status.cluster === null || status.servers.length >= SERVERS_MIN) return null;
+  return `To add one: on its console choose "Join a cluster", and give ${address ?? "this server's address"} and a join code.`;
 }
 
 /** "server-1  up    10.0.0.1   2 drives, 1 of them down". */

@@ -113,8 +113,8 @@ export function CompareStep({ draft, change, next, back, place }: StepProps): Re
   );
 }
 
-/** Lines that an eye can compare: four groups of eight characters each. */
+/** Lines that an eye can compare: four groups each, as the cluster writes them. */
 export function fingerprintLines(fingerprint: string): string[] {
-  const groups = fingerprint.match(/([0-9A-Fa-f]{2}:?){1,4}/g) ?? [fingerprint];
-  return Array.from({ length: Math.ceil(groups.length / 4) }, (_, line) => groups.slice(line * 4, line * 4 + 4).map((group) => group.replace(/:$/, "")).join("  "));
+  const groups = fingerprint.split("-");
+  return Array.from({ length: Math.ceil(groups.length / 4) }, (_, line) => groups.slice(line * 4, line * 4 + 4).join("-"));
 }

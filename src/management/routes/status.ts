@@ -49,7 +49,7 @@ function statusAnswer(view: ApiContext["view"]): StatusAnswer {
   const { states, shortByMax: _, ...groups } = details.groups;
   return {
     health: { state, sentence },
-    cluster: map.cluster && { id: map.cluster.id, name: map.cluster.name, targetName: map.cluster.targetName },
+    cluster: map.cluster && { id: map.cluster.id, name: map.cluster.name, targetName: map.cluster.targetName, evaluation: map.cluster.evaluation === true },
     servers: serversByName(map.servers.values()).map((server) => ({
       name: server.name,
       up: serverIsUp(map, server.name),

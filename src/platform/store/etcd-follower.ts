@@ -38,9 +38,12 @@ export class EtcdFollower {
   }
 }
 
-/** Those that answer clients: learners and members that never started do not. The order of those that were known stays: nearest first. */
-function followed(known: readonly EtcdAddress[], members: readonly { readonly clientUrl: string; readonly isLearner: boolean }[]): EtcdAddress[] {
-  const serving = members.filter(({ clientUrl, isLearner }) => clientUrl !== "" && !isLearner).map(({ clientUrl }) => etcdAddress(clientUrl));
+/**
+ * Those that answer clients: a member that never started does not, nor does a learner, which stays known though, since it may be made a voter at
+ * any time. The order of those that were known stays: nearest first.
+ */
+export function followed(known: readonly EtcdAddress[], members: readonly { readonly clientUrl: string; readonly isLearner: boolean }[]): EtcdAddress[] {
+  const started = members.filter(({ clientUrl }) => clientUrl !== "").map(({ clientUrl, isLearner }) => ({ ...etcdAddress(clientUrl), isLearner }));
   const isIn = (list: readonly EtcdAddress[], one: EtcdAddress): boolean => list.some(({ address, port }) => address === one.address && port === one.port);
-  return [...known.filter((one) => isIn(serving, one)), ...serving.filter((one) => !isIn(known, one))];
+  return [...known.filter((one) => isIn(started, one)), ...started.filter((one) => !one.isLearner && !isIn(known, one)).map(({ address, port }) => ({ address, port }))];
 }

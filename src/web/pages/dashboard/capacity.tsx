@@ -21,7 +21,7 @@ export function CapacityCard({ capacity }: { readonly capacity: CapacityAnswer }
             of {bytes(capacity.rawBytes)} on all drives
           </Text>
         </div>
-        <Progress value={used} size="lg" color={used >= WARN_PERCENT ? "red" : "cyan"} aria-label={`${Math.round(used)} % of the drives used, every copy counted`} />
+        <Progress value={used} size="lg" color={used >= WARN_PERCENT ? "red" : "cyan.7"} aria-label={`${Math.round(used)} % of the drives used, every copy counted`} />
         <Stack gap={4}>
           <Line label="Usable with 2 copies" value={bytes(capacity.usableBytes)} />
           {capacity.usableFactor2Bytes > 0 && <Line label="Usable with 3 copies" value={bytes(capacity.usableFactor2Bytes)} />}

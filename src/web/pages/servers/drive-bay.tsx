@@ -33,6 +33,11 @@ function StateIcon({ state }: { readonly state: BayState }): ReactNode {
   }
 }
 
+function usage({ capacityBytes, usedBytes }: DriveDetailAnswer): string {
+  if (capacityBytes === 0) return "Size not known";
+  return usedBytes === null ? `${bytes(capacityBytes)}, use not told` : `${bytes(usedBytes)} of ${bytes(capacityBytes)}`;
+}
+
 /** One drive in its bay; opens what there is to know and to do about it. */
 export function DriveBay({ drive, onOpen }: { readonly drive: DriveDetailAnswer; readonly onOpen: () => void }): ReactNode {
   const state = bayState(drive);
@@ -48,9 +53,9 @@ export function DriveBay({ drive, onOpen }: { readonly drive: DriveDetailAnswer;
           <Text size="sm">{stateWord(drive)}</Text>
         </Group>
       </Group>
-      <Progress value={used} size="sm" my={6} color={used >= FULL_PERCENT ? "red" : "cyan"} aria-label={`${Math.round(used)} % used`} />
+      <Progress value={used} size="sm" my={6} color={used >= FULL_PERCENT ? "red" : "cyan.7"} aria-label={`${Math.round(used)} % used`} />
       <Text size="xs" c="dimmed" className="numbers">
-        {drive.capacityBytes === 0 ? "Size not known" : `${drive.usedBytes === null ? "?" : bytes(drive.usedBytes)} of ${bytes(drive.capacityBytes)}`}
+        {usage(drive)}
         {drive.alerts.length > 0 && " · needs attention"}
       </Text>
     </button>

@@ -20,6 +20,7 @@ interface Props {
 export function ServerCard({ server, drives, onDrive, onAddDrive }: Props): ReactNode {
   const { name, up, drain } = server;
   const mayChange = useMayChange();
+  const isTold = drives.some(({ usedBytes }) => usedBytes !== null);
   const used = percent(server.usedBytes, server.capacityBytes);
   return (
     <Paper withBorder p="md" component="section" aria-label={`Server ${name}`} data-server={name} bg="var(--mantine-color-default)">
@@ -60,13 +61,15 @@ export function ServerCard({ server, drives, onDrive, onAddDrive }: Props): Reac
         <div>
           <Group justify="space-between" gap="xs">
             <Text size="sm" className="numbers">
-              {bytes(server.usedBytes)} of {bytes(server.capacityBytes)} used
+              {isTold ? `${bytes(server.usedBytes)} of ${bytes(server.capacityBytes)} used` : `${bytes(server.capacityBytes)}, use not told`}
             </Text>
-            <Text size="sm" c="dimmed" className="numbers">
-              {Math.round(used)} %
-            </Text>
+            {isTold && (
+              <Text size="sm" c="dimmed" className="numbers">
+                {Math.round(used)} %
+              </Text>
+            )}
           </Group>
-          <Progress value={used} mt={4} aria-label={`${Math.round(used)} % of ${name} used`} />
+          <Progress value={used} mt={4} color="cyan.7" aria-label={`${Math.round(used)} % of ${name} used`} />
         </div>
         <SimpleGrid cols={{ base: 1, xs: 2, md: 3, xl: 4 }} spacing="xs">
           {drives.map((drive) => (

@@ -1,6 +1,7 @@
 import { Tabs } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useLocation } from "wouter";
+import { useMayChange } from "../../session.tsx";
 import { Page } from "../../parts/page.tsx";
 import { AboutPanel } from "./about.tsx";
 import { NetworkPanel } from "./network.tsx";
@@ -18,18 +19,21 @@ const PANELS = [
 
 export function SettingsPage({ panel }: { readonly panel: string | undefined }): ReactNode {
   const [, go] = useLocation();
-  const known = PANELS.find(({ value }) => value === panel)?.value ?? "notifications";
+  const mayChange = useMayChange();
+  // Who else there is, the API tells administrators only.
+  const panels = PANELS.filter(({ value }) => mayChange || value !== "users");
+  const known = panels.find(({ value }) => value === panel)?.value ?? "notifications";
   return (
     <Page title="Settings">
       <Tabs value={known} onChange={(value) => go(`/settings/${value ?? ""}`)} keepMounted={false}>
         <Tabs.List mb="md">
-          {PANELS.map(({ value, label }) => (
+          {panels.map(({ value, label }) => (
             <Tabs.Tab key={value} value={value}>
               {label}
             </Tabs.Tab>
           ))}
         </Tabs.List>
-        {PANELS.map(({ value, panel: Panel }) => (
+        {panels.map(({ value, panel: Panel }) => (
           <Tabs.Panel key={value} value={value}>
             <Panel />
           </Tabs.Panel>
