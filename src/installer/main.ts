@@ -36,6 +36,7 @@ export async function runInstaller(options: InstallOptions): Promise<number> {
 
 /** Shows the installer on this terminal until the administrator chooses to look around without installing. */
 export async function showInstaller(): Promise<void> {
+  if (!process.stdin.isTTY) throw new Error("the installer asks on a terminal; without one say --device and --confirm");
   // Ink asks once, when it is loaded; TERM=linux and serial lines have colours.
   process.env["FORCE_COLOR"] ??= "1";
   await (await import("./screens/run.ts")).runInstallerScreens();
