@@ -1,6 +1,7 @@
 import type * as api from "../management/api.ts";
 import type { AuditAnswer } from "../management/api/cluster.ts";
-import { CliError, type ApiClient } from "./client.ts";
+import type { ApiClient } from "./client.ts";
+import { CliError } from "./error.ts";
 import { formatSize } from "./sizes.ts";
 import { table } from "./table.ts";
 

@@ -1,7 +1,7 @@
 import { Option, type Command } from "commander";
 import { readFileSync } from "node:fs";
 import type * as api from "../management/api/monitor.ts";
-import { CliError } from "./client.ts";
+import { CliError } from "./error.ts";
 import { common, quiet, run, type CliWorld, type CommonOptions } from "./command.ts";
 import { facts, table } from "./table.ts";
 

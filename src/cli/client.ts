@@ -1,19 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { ProblemAnswer } from "../management/api.ts";
+import { CliError } from "./error.ts";
+import { readSession, type KeptSession } from "./session-file.ts";
 import { authorityWithFingerprint } from "./trust.ts";
 
 /** Which cluster: its servers' APIs, to be tried in this order, and the token. */
 export interface ClusterAccess {
   readonly apis: readonly string[];
+  /** "" before a login. */
   readonly token: string;
   /** How their certificates are proved: by an authority (PEM), or by the authority's fingerprint, which the server then must show. */
   readonly trust: { readonly authority: string } | { readonly fingerprint: string };
-}
-
-/** A reason to show to the administrator in one line. */
-export class CliError extends Error {
-  override name = "CliError";
+  /** Where the token is a session's. */
+  readonly session?: KeptSession;
 }
 
 /** A server that is off answers nothing at all; one that is up answers its health at once. */
@@ -21,11 +21,18 @@ const PROBE_TIMEOUT_MS = 3_000;
 /** Longer than the server takes to give up on the cluster store and to settle what it had asked. */
 const REQUEST_TIMEOUT_MS = 20_000;
 
-/** `directory`: of a trial; without one, VIRTUSTOR_API, VIRTUSTOR_TOKEN and VIRTUSTOR_FINGERPRINT (or VIRTUSTOR_CA, a file) of `env`. */
+/**
+ * `directory`: of a trial; without one, VIRTUSTOR_API, VIRTUSTOR_TOKEN and VIRTUSTOR_FINGERPRINT (or VIRTUSTOR_CA, a file) of `env`; without
+ * those, the session that `virtustor login` has kept.
+ */
 export async function findCluster(directory: string | undefined, env: Readonly<Record<string, string | undefined>>): Promise<ClusterAccess> {
   if (directory !== undefined) return readTrial(directory);
   const apis = (env["VIRTUSTOR_API"] ?? "").split(/[\s,]+/).filter((text) => text !== "");
-  if (apis.length === 0) throw new CliError("which cluster? Give --dir DIRECTORY of a trial, or set VIRTUSTOR_API and VIRTUSTOR_TOKEN");
+  if (apis.length === 0) {
+    const session = readSession(env);
+    if (session === null) throw new CliError("which cluster? Log in with virtustor login, give --dir DIRECTORY of a trial, or set VIRTUSTOR_API and VIRTUSTOR_TOKEN");
+    return { apis: session.apis, token: session.token, trust: { authority: session.authority }, session };
+  }
   const token = env["VIRTUSTOR_TOKEN"]?.trim() ?? "";
   if (token === "") throw new CliError("VIRTUSTOR_API is set, but VIRTUSTOR_TOKEN is not");
   return { apis: apis.map(baseUrl), token, trust: await trustOf(env) };
@@ -45,7 +52,7 @@ async function readAuthority(file: string): Promise<string> {
   });
 }
 
-async function readTrial(directory: string): Promise<ClusterAccess> {
+export async function readTrial(directory: string): Promise<ClusterAccess> {
   const path = join(resolve(directory), "trial.json");
   let text: string;
   try {
@@ -70,7 +77,7 @@ function parseTrial(text: string): { apis: string[]; token: string; caFile: stri
 }
 
 /** "127.0.0.1:3261" and "https://127.0.0.1:3261/" alike. The token never travels unprotected. */
-function baseUrl(text: string): string {
+export function baseUrl(text: string): string {
   const url = /^https:\/\//.test(text) ? text : `https://${text}`;
   if (!URL.canParse(url)) throw new CliError(`the API's address ${text} is not understood: give ADDRESS:PORT or https://ADDRESS:PORT`);
   return new URL(url).origin;
@@ -149,7 +156,7 @@ export class ApiClient {
       response = await fetch(`${api}/api/v1${path}`, {
         method,
         tls: { ca: await this.#authority(api) },
-        headers: { authorization: `Bearer ${this.#access.token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+        headers: { ...(this.#access.token === "" ? { "x-virtustor-token": "1" } : { authorization: `Bearer ${this.#access.token}` }), ...(body === undefined ? {} : { "content-type": "application/json" }) },
         body: body === undefined ? null : JSON.stringify(body),
         redirect: "error", // the token goes to no other place
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
@@ -158,8 +165,10 @@ export class ApiClient {
     } catch (error) {
       return { kind: "next", reason: reasonOf(error), doubtful: !isRefusedConnection(error) };
     }
-    if (response.status === 401) return { kind: "refused", reason: `${api} does not accept the token: is it the one of this cluster?` };
     const json = parseJson(text);
+    if (response.status === 401 && (json as Partial<ProblemAnswer> | null)?.code !== "wrong-login") {
+      return { kind: "refused", reason: this.#access.session === undefined ? `${api} does not accept the token: is it the one of this cluster?` : "the session has ended: log in again with virtustor login" };
+    }
     if (response.ok && json !== null) return { kind: "answer", answer: json as T };
     const problem = json as Partial<ProblemAnswer> | null;
     const reason = typeof problem?.detail === "string" ? lowerFirst(problem.detail) : `${api} answered with HTTP status ${response.status}, which is not VirtuStor's API`;
@@ -188,7 +197,7 @@ function isRefusedConnection(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ECONNREFUSED" || error.code === "ConnectionRefused");
 }
 
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (isRefusedConnection(error)) return "nothing listens there";
   // Bun's own sentence for it gives advice to programmers.
   if (error instanceof Error && "code" in error && error.code === "ECONNRESET") return "the connection was closed without an answer; is this the API's port?";

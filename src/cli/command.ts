@@ -27,10 +27,14 @@ export const processWorld: CliWorld = {
 };
 
 /** Runs one command: its answer to the standard output, what went wrong as one line to the standard error. */
-export async function run(world: CliWorld, options: CommonOptions, work: Work): Promise<void> {
+export function run(world: CliWorld, options: CommonOptions, ask: Work): Promise<void> {
+  return work(world, options, async () => await ask(new ApiClient(await findCluster(options.dir, world.env))));
+}
+
+/** The same for one that finds its cluster by itself. */
+export async function work(world: CliWorld, options: CommonOptions, done: () => ReturnType<Work>): Promise<void> {
   try {
-    const client = new ApiClient(await findCluster(options.dir, world.env));
-    const { answer, text, warning } = await work(client);
+    const { answer, text, warning } = await done();
     world.out(options.json === true ? `${JSON.stringify(answer)}\n` : text);
     if (warning !== undefined && options.json !== true) world.err(line(`warning: ${warning}`));
   } catch (error) {
@@ -60,7 +64,7 @@ export function quiet(command: Command, world: CliWorld): Command {
 
 /** A command that asks a cluster. */
 export function common(command: Command, world: CliWorld): Command {
-  return quiet(command, world).option("--dir <directory>", "a trial's directory; without it the cluster of VIRTUSTOR_API and VIRTUSTOR_TOKEN").option("--json", "print the API's answer as one JSON object");
+  return quiet(command, world).option("--dir <directory>", "a trial's directory; without it the cluster of VIRTUSTOR_API and VIRTUSTOR_TOKEN, or the one logged in to").option("--json", "print the API's answer as one JSON object");
 }
 
 export function isFresh(answer: { readonly source: Source }): boolean {

@@ -3,21 +3,26 @@ import type * as api from "../management/api.ts";
 import type { SettingsAnswer } from "../management/api/cluster.ts";
 import { acceptLoss, auditList, type AcceptLossOptions } from "./accept-loss.ts";
 import { addAlertCommands } from "./alerts.ts";
-import { CliError } from "./client.ts";
+import { CliError } from "./error.ts";
 import { common, group, isFresh, processWorld, quiet, run, staleWarning, type CliWorld, type CommonOptions } from "./command.ts";
 import { addDriveGrowthCommands, addServerCommands } from "./growth.ts";
+import { addHostCommands } from "./hosts.ts";
+import { addLoginCommands } from "./login.ts";
 import { parseSize, formatSize } from "./sizes.ts";
 import { drivesText, statusText } from "./status.ts";
 import { facts, table } from "./table.ts";
+import { addUserCommands } from "./users.ts";
 
 /** The administrator's commands: each is one or two requests to the API of a cluster. */
 export function registerCliCommands(program: Command, world: CliWorld = processWorld): void {
-  const volume = group(program, "volume", "create, list, show and delete volumes", world);
+  const volume = group(program, "volume", "create, list, show, grow and delete volumes", world);
   addVolumeCommands(volume, world);
-  const host = group(program, "host", "create, list and delete hosts (initiators)", world);
+  const host = group(program, "host", "create, list, change and delete hosts (initiators)", world);
   addHostCommands(host, world);
   addMappingCommands(program, world);
   addAlertCommands(program, world);
+  addLoginCommands(program, world);
+  addUserCommands(program, world);
   const drive = group(program, "drive", "list, add, drain and remove drives, and release one that failed", world);
   addDriveCommands(drive, world);
   addDriveGrowthCommands(drive, world);
@@ -134,6 +139,17 @@ function addVolumeCommands(volume: Command, world: CliWorld): void {
         return { answer, text: volumeText(answer) };
       }),
     );
+  common(volume.command("grow"), world)
+    .description("make a volume larger; its hosts see it when they look for it again")
+    .argument("<name>")
+    .requiredOption("--size <size>", "the new size, as for create")
+    .action((name: string, options: CommonOptions & { size: string }) =>
+      run(world, options, async (client) => {
+        const body: api.VolumeChangeBody = { sizeBytes: parseSize(options.size) };
+        const answer = await client.post<api.VolumeCreateAnswer>(`/volumes/${encodeURIComponent(name)}`, body);
+        return { answer, text: `volume ${answer.name} has ${formatSize(answer.sizeBytes)} now; let its hosts rescan it\n`, warning: answer.warning };
+      }),
+    );
   common(volume.command("delete"), world)
     .description("delete a volume that is mapped to no host, with all its data")
     .argument("<name>")
@@ -141,41 +157,6 @@ function addVolumeCommands(volume: Command, world: CliWorld): void {
       run(world, options, async (client) => {
         const answer = await client.delete<api.VolumeAnswer>(`/volumes/${encodeURIComponent(name)}`);
         return { answer, text: `deleted volume ${answer.name}\n` };
-      }),
-    );
-}
-
-function addHostCommands(host: Command, world: CliWorld): void {
-  common(host.command("create"), world)
-    .description("let an initiator in")
-    .argument("<name>")
-    .requiredOption("--iqn <iqn...>", "the initiator's name, or several")
-    .option("--chap <user:secret>", "ask the initiator for this user and secret (12 characters or more)")
-    .action((name: string, options: CommonOptions & { iqn: string[]; chap?: string }) =>
-      run(world, options, async (client) => {
-        const chap = options.chap === undefined ? {} : { chap: parseChap(options.chap) };
-        const body: api.HostCreateBody = { name, iqns: options.iqn, ...chap };
-        const answer = await client.post<api.HostAnswer>("/hosts", body);
-        const login = answer.chapUser === null ? "without CHAP" : `with CHAP as ${answer.chapUser}`;
-        return { answer, text: `created host ${answer.name}: ${answer.iqns.join(", ")}, ${login}\n` };
-      }),
-    );
-  common(host.command("list"), world)
-    .description("list all hosts")
-    .action((options: CommonOptions) =>
-      run(world, options, async (client) => {
-        const answer = await client.get<api.HostsAnswer>("/hosts", isFresh);
-        const rows = answer.hosts.map((one) => [one.name, one.iqns.join(", "), one.chapUser ?? "-", one.mappings.map(({ lun, volume }) => `${lun}: ${volume}`).join(", ") || "-"]);
-        return { answer, text: table(["name", "initiator names", "CHAP user", "LUNs"], rows, "no hosts"), warning: staleWarning(answer) };
-      }),
-    );
-  common(host.command("delete"), world)
-    .description("delete a host that has no volume mapped")
-    .argument("<name>")
-    .action((name: string, options: CommonOptions) =>
-      run(world, options, async (client) => {
-        const answer = await client.delete<api.HostAnswer>(`/hosts/${encodeURIComponent(name)}`);
-        return { answer, text: `deleted host ${answer.name}\n` };
       }),
     );
 }
@@ -224,12 +205,6 @@ function factorText({ factor, copies }: api.VolumeAnswer): string {
 
 function mappedText({ mappings }: api.VolumeAnswer): string {
   return mappings.map(({ host, lun }) => `${host} as LUN ${lun}`).join(", ") || "-";
-}
-
-function parseChap(text: string): { user: string; secret: string } {
-  const colon = text.indexOf(":");
-  if (colon < 1) throw new CliError("--chap takes USER:SECRET");
-  return { user: text.slice(0, colon), secret: text.slice(colon + 1) };
 }
 
 function parseLun(text: string): number {

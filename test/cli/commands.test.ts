@@ -144,7 +144,7 @@ describe("failures are one line and exit code 1", () => {
     ["volume show", "missing required argument 'name'"],
     ["host create esx --iqn nonsense", "initiator name is"],
     [`host create esx --iqn ${IQN} --chap user:short`, "12 to 255"],
-    [`host create esx --iqn ${IQN} --chap nocolon-in-this`, "USER:SECRET"],
+    [`host create esx --iqn ${IQN} --chap nocolon-in-this`, "no terminal"],
     ["map none none", "there is no"],
     ["map none none --lun 1x", "0 to 255"],
     ["map none none --lun 256", "0 to 255"],
