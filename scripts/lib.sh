@@ -3,7 +3,7 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "virtustor: $*"; exit 1; }
 
 # Debian packages that the tests need beyond a minimal system.
-TEST_PACKAGES=(etcd-server libiscsi-bin qemu-utils qemu-block-extra xfsprogs e2fsprogs iproute2 iputils-arping iputils-ping util-linux mount fdisk dosfstools grub2-common grub-pc-bin grub-efi-amd64-bin chromium fonts-inter)
+TEST_PACKAGES=(systemd etcd-server libiscsi-bin qemu-utils qemu-block-extra xfsprogs e2fsprogs iproute2 iputils-arping iputils-ping util-linux mount fdisk dosfstools grub2-common grub-pc-bin grub-efi-amd64-bin chromium fonts-inter)
 # What makes the image, and what boots it in a virtual machine.
 IMAGE_PACKAGES=(mmdebstrap squashfs-tools xorriso mtools grub-common grub-pc-bin grub-efi-amd64-bin cpio kmod busybox-static zstd xz-utils)
 MACHINE_PACKAGES=(qemu-system-x86 ovmf)

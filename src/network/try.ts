@@ -53,8 +53,13 @@ export async function tryNetwork(world: TryWorld, options: TryOptions): Promise<
   let report: TryReport = { phase: "trying", steps: names.map((name) => ({ name, state: "waiting" })), address: null, device: null, warnings: [], problem: null };
   const tell = (change: Partial<TryReport>): void => world.report((report = { ...report, ...change }));
   const mark = (name: TryStepName, state: TryStep["state"]): void => tell({ steps: report.steps.map((step) => (step.name === name ? { name, state } : step)) });
-  const step = async <T>(name: TryStepName, work: () => Promise<Probed<T>>): Promise<T> => {
+  const goOn = (): void => {
     if (world.stopped()) throw new Refused("The try was ended before it was done: try again.");
+  };
+  // Whoever waits between two looks at the network hears there that it is over.
+  const looking: ProbeWorld = { run: world.run, patience: world.patience, sleep: async (ms) => (await world.sleep(ms), goOn()) };
+  const step = async <T>(name: TryStepName, work: () => Promise<Probed<T>>): Promise<T> => {
+    goOn();
     mark(name, "running");
     const probed = await work();
     if (!probed.ok) {
@@ -76,17 +81,17 @@ export async function tryNetwork(world: TryWorld, options: TryOptions): Promise<
     // Before this server takes an address, it asks whether somebody else has it. When it has it already, taking it away would cost more.
     const ours = ipv4.kind === "static" && (await listAddresses(world.run)).some(({ address }) => address === ipv4.address);
     await step("apply", async () => (await world.executor.apply(config, ipv4.kind === "dhcp" || ours), done));
-    await step("link", () => probeLink(world, config, device));
-    if (ipv4.kind === "static") await step("free", () => probeDuplicate(world, device, ipv4.address));
+    await step("link", () => probeLink(looking, config, device));
+    if (ipv4.kind === "static") await step("free", () => probeDuplicate(looking, device, ipv4.address));
     const found = await step("address", async () => {
       await world.executor.apply(config, true);
-      return probeAddress(world, config, device);
+      return probeAddress(looking, config, device);
     });
     tell({ address: found.address });
     if (options.expectAddress !== null && found.address !== options.expectAddress) {
       throw new Refused(`The cluster knows this server as ${options.expectAddress}, and it would be ${found.address}: keep the address, or remove this server from the cluster and join it again with the other one.`);
     }
-    await step("answer", () => probeAnswer(world, config, device, options.peers));
+    await step("answer", () => probeAnswer(looking, config, device, options.peers));
     await step("keep", async () => (await world.save(config), done));
     tell({ phase: "kept" });
   } catch (error) {

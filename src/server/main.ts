@@ -15,6 +15,7 @@ import { Appliance } from "./appliance.ts";
 import { LocalApi } from "./local-api.ts";
 import { boundLogs } from "./logs.ts";
 import { writePids } from "./pids.ts";
+import { beAService } from "./service.ts";
 
 /** `virtustor server`: lives until SIGTERM or SIGINT. */
 export async function runServerProcess(configFile: string): Promise<void> {
@@ -50,7 +51,10 @@ export async function runStateProcess(options: { directory: string; socket: stri
   })();
   const api = new LocalApi(appliance);
   const local = serveLocalHttp({ path: options.socket, fetch: (request) => api.answer(request), onError: (error) => platform.log.error("the local socket failed on a request", { error }) });
+  // From here on it can be asked how it is; its roles may have to wait for other servers.
+  const service = beAService(platform.clock);
   stopOnSignals(async () => {
+    service.stopping();
     await appliance.stop();
     await local.stop();
   });

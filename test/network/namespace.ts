@@ -12,6 +12,8 @@ export interface World {
   /** Runs a program inside the server's namespace. */
   readonly run: Runner;
   readonly lan: Runner;
+  /** Names of the two namespaces, for `ip netns exec`. */
+  readonly names: { readonly server: string; readonly lan: string };
   /** Own addresses of p0 and p1. */
   readonly macs: readonly [string, string];
   close(): Promise<void>;
@@ -48,7 +50,7 @@ export async function openWorld(): Promise<World | null> {
   // Without it Linux answers for its addresses on every port.
   await inside(other)(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore"]);
   const [first, second] = await listPorts(run);
-  return { run, lan: inside(other), macs: [first?.mac ?? "", second?.mac ?? ""], close };
+  return { run, lan: inside(other), names: { server, lan: other }, macs: [first?.mac ?? "", second?.mac ?? ""], close };
 }
 
 /** Does at once, by ip(8), what networkd makes of the files for a single port with a static address. */
