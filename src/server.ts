@@ -118,7 +118,7 @@ class Server implements RunningServer {
     platform.log.info("phase: registration");
     this.#registration.start();
     this.#failed.start();
-    this.#members = followMembers(this.#world);
+    this.#members = followMembers({ ...this.#world, startMember: (member) => this.#supervise("etcd", etcdCommand(member, config.tlsDirectory)) });
 
     platform.log.info("phase: roles", { processes: config.processes });
     this.#rolesStarted = true;
