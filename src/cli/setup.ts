@@ -1,24 +1,11 @@
 import type { Command } from "commander";
-import type { JoinCodeAnswer } from "../management/api/cluster.ts";
 import type { ProblemAnswer } from "../management/api.ts";
-import { common, group, run, work, type CliWorld, type CommonOptions } from "./command.ts";
+import { group, work, type CliWorld } from "./command.ts";
 import { CliError } from "./error.ts";
 
 const SOCKET = "/run/virtustor/local.sock";
 /** Formatting a drive takes the longest. */
 const ANSWER_WITHIN_MS = 120_000;
-
-/** `virtustor cluster join-code`: what a server that joins is asked for. */
-export function addJoinCodeCommand(cluster: Command, world: CliWorld): void {
-  common(cluster.command("join-code"), world)
-    .description("make a new join code, with which a server joins on its console; the one before ends")
-    .action((options: CommonOptions) =>
-      run(world, options, async (client) => {
-        const answer = await client.post<JoinCodeAnswer>("/cluster/join-code", {});
-        return { answer, text: `${answer.code}  (valid until ${new Date(answer.expiresAtMs).toISOString()})\n` };
-      }),
-    );
-}
 
 /** `virtustor setup ...`: what the console of this machine does, for scripts and for those who are root on it. */
 export function addSetupCommands(program: Command, world: CliWorld): void {

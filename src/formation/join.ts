@@ -13,7 +13,7 @@ import type { Step } from "./steps.ts";
 import { peerUrlOf, type FormationWorld, type StoreConfig } from "./world.ts";
 
 /** Three members bear the loss of one; more would only make each write slower. */
-export const STORE_MEMBERS_MAX = 3;
+const STORE_MEMBERS_MAX = 3;
 const RETRY_MS = 500;
 
 /**
