@@ -18,6 +18,7 @@ import { etcdCommand } from "./server/etcd-member.ts";
 import { Leaving } from "./server/leaving.ts";
 import { boundLogs } from "./server/logs.ts";
 import { writePids } from "./server/pids.ts";
+import { StoreKeeper } from "./server/store-keeper.ts";
 import { followMembers } from "./server/store-members.ts";
 import { formPlace, nextDrivePort } from "./server/place.ts";
 import { Registration } from "./server/registration.ts";
@@ -77,6 +78,7 @@ class Server implements RunningServer {
   readonly #adding: Adding;
   readonly #children: SupervisedChild[] = [];
   #members: { close(): void } | null = null;
+  #storeKeeper: StoreKeeper | null = null;
   #rolesStarted = false;
   #logs: { stop(): void } | null = null;
   #stopping: Promise<void> | null = null;
@@ -104,10 +106,8 @@ class Server implements RunningServer {
     this.#logs = boundLogs(join(config.directory, "log"), platform.clock, platform.log);
     this.#writePids();
 
-    if (config.store.kind === "etcd" && config.store.member !== null) {
-      platform.log.info("phase: store member");
-      this.#supervise("etcd", etcdCommand(config.store.member, config.tlsDirectory));
-    }
+    platform.log.info("phase: store member");
+    this.#startMember();
     platform.log.info("phase: store");
     await this.#waitForStore();
     if (this.#stopping !== null) return;
@@ -119,6 +119,7 @@ class Server implements RunningServer {
     this.#registration.start();
     this.#failed.start();
     this.#members = followMembers(this.#world);
+    if (config.store.kind === "etcd") this.#storeKeeper = new StoreKeeper(this.#world, config.store, () => this.#startMember());
 
     platform.log.info("phase: roles", { processes: config.processes });
     this.#rolesStarted = true;
@@ -134,6 +135,13 @@ class Server implements RunningServer {
     this.#superviseRole("monitor");
     this.#superviseRole("management");
     this.#adding.start();
+  }
+
+  #startMember(): void {
+    const { store, tlsDirectory } = this.#world.config;
+    if (this.#stopping !== null || store.kind !== "etcd" || store.member === null) return;
+    this.#supervise("etcd", etcdCommand(store.member, tlsDirectory));
+    void this.#registration.changed();
   }
 
   stop(): Promise<void> {
@@ -189,6 +197,7 @@ class Server implements RunningServer {
     this.#world.platform.log.info("This server stops");
     this.#adding.close();
     this.#leaving.close();
+    this.#storeKeeper?.close();
     for (const stage of [["management", "monitor"], ["iscsi"], ["storage", "shared"]]) {
       await this.#stopChildren((role) => stage.some((name) => role === name || role.startsWith(`${name}-`)));
     }

@@ -1,8 +1,8 @@
 import { Option, type Command } from "commander";
 import type * as api from "../management/api.ts";
-import type { SettingsAnswer } from "../management/api/cluster.ts";
 import { acceptLoss, auditList, type AcceptLossOptions } from "./accept-loss.ts";
 import { addAlertCommands } from "./alerts.ts";
+import { addClusterCommands } from "./cluster.ts";
 import { CliError } from "./error.ts";
 import { common, group, isFresh, processWorld, quiet, run, staleWarning, type CliWorld, type CommonOptions } from "./command.ts";
 import { addDriveGrowthCommands, addServerCommands } from "./growth.ts";
@@ -39,6 +39,7 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
     );
   const cluster = group(program, "cluster", "the cluster as a whole", world);
   addLoneCommands(cluster, world);
+  addClusterCommands(program, cluster, world);
   common(cluster.command("status"), world)
     .description("show health, servers, drives and capacity")
     .action((options: CommonOptions) =>
@@ -93,19 +94,6 @@ function addLoneCommands(cluster: Command, world: CliWorld): void {
   common(cluster.command("audit"), world)
     .description("list what administrators have given up")
     .action((options: CommonOptions) => run(world, options, (client) => auditList(client)));
-  common(cluster.command("set"), world)
-    .description("change a setting of the cluster")
-    .addOption(new Option("--lone-survivor <how>", "whether a server that hears nobody serves reads only when confirm-lost says so, or by itself after 30 s").choices(["confirm", "auto"]))
-    .addOption(new Option("--strict-reads <how>", "whether each read waits for a round trip to all copies: on for servers that are virtual machines, which may be paused").choices(["on", "off"]))
-    .action((options: CommonOptions & { loneSurvivor?: "confirm" | "auto"; strictReads?: "on" | "off" }) =>
-      run(world, options, async (client) => {
-        const { loneSurvivor, strictReads } = options;
-        if (!loneSurvivor && !strictReads) throw new CliError("name a setting to change: --lone-survivor or --strict-reads");
-        const answer = await client.post<SettingsAnswer>("/settings", { loneSurvivor, ...(strictReads && { strictReads: strictReads === "on" }) });
-        const warning = answer.loneSurvivor === "auto" ? "a server that is merely cut off then answers stale reads after 30 s" : undefined;
-        return { answer, text: `lone-survivor is ${answer.loneSurvivor}, strict-reads is ${answer.strictReads ? "on" : "off"}\n`, warning };
-      }),
-    );
 }
 
 function addVolumeCommands(volume: Command, world: CliWorld): void {

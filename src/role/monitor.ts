@@ -8,10 +8,11 @@ import { Monitor } from "../monitor/monitor.ts";
 import { realCommands } from "../platform/command.ts";
 import { realSealer } from "../platform/seal.ts";
 import type { ServerConfig } from "./config.ts";
+import { readConfig } from "./context.ts";
 import { readKey } from "./cluster-key.ts";
 import { LeasedRecords } from "./leased-records.ts";
 import { realSenders } from "./notifications.ts";
-import type { RunRole } from "./role.ts";
+import type { RoleContext, RunRole } from "./role.ts";
 
 /**
  * The monitor of one server. It serves as soon as it watches; whether it leads is settled among the servers. Beside the planning it
@@ -19,6 +20,7 @@ import type { RunRole } from "./role.ts";
  */
 export const runMonitor: RunRole = async (context) => {
   const { platform, store, config } = context;
+  const now = (): ServerConfig => currentConfig(context);
   const sealer = realSealer(await readKey(context));
   const monitor = new Monitor(platform, store, config.name);
   monitor.start();
@@ -34,12 +36,13 @@ export const runMonitor: RunRole = async (context) => {
     directory: config.directory,
     tlsDirectory: config.tlsDirectory,
     address: config.address,
-    drives: () => config.drives,
-    roles: () => expectedRoles(config),
-    member: hasMember(config),
+    drives: () => now().drives,
+    roles: () => expectedRoles(now()),
+    member: () => hasMember(now()),
     publish: (checked) => published.publish(alertingKeys.checked(config.name), checked),
   });
   const alerting = new Alerting({ platform, store, server: config.name, map, heard: ({ server, sentAtMs }) => measurer.heard(server, sentAtMs) });
+  measurer.start();
   const senders = realSenders(platform, sealer);
   const cluster = () => map.cluster && { name: map.cluster.name, id: map.cluster.id };
   const notifier = new Notifier({
@@ -59,6 +62,16 @@ export const runMonitor: RunRole = async (context) => {
     },
   };
 };
+
+/** As the file has it now; one that cannot be read this moment is as it was at the start. */
+function currentConfig({ config, configFile }: RoleContext): ServerConfig {
+  if (configFile === undefined) return config;
+  try {
+    return readConfig(configFile);
+  } catch {
+    return config;
+  }
+}
 
 function hasMember({ store }: ServerConfig): boolean {
   return store.kind === "etcd" && store.member !== null;

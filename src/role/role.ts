@@ -7,6 +7,8 @@ export interface RoleContext {
   readonly platform: Platform;
   readonly store: ClusterStore;
   readonly config: ServerConfig;
+  /** Where that was read from: the supervisor writes it anew when a drive is added or the store's members change. */
+  readonly configFile?: string;
 }
 export interface RunningRole {
   stop(): Promise<void>;

@@ -17,7 +17,7 @@ export async function runRoleProcess(name: RoleName, options: { configFile: stri
   if (name === "storage" && (options.drive === null || config.drives[options.drive] === undefined)) {
     platform.fatal("configuration", `the configuration has no drive ${options.drive ?? "(none was named)"}`);
   }
-  const context: RoleContext = { platform, store: await openStore(platform, config), config };
+  const context: RoleContext = { platform, store: await openStore(platform, config), config, configFile: options.configFile };
   const processes = realProcesses();
   // The terminal's Ctrl-C reaches every process of a server; the supervisor decides who stops when.
   processes.onSignal("SIGINT", () => undefined);

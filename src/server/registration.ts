@@ -32,6 +32,12 @@ export class Registration {
     if (!this.#working) void this.#work();
   }
 
+  /** The configuration says something else of this server by now; without an answer of the store the next registration tells it. */
+  async changed(): Promise<void> {
+    if (this.#lease === null || this.#closed) return;
+    await this.#store.transact({ compares: [], puts: [this.#recordPut()] });
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const lease = this.#lease;
@@ -51,8 +57,6 @@ export class Registration {
   }
 
   async #register(): Promise<boolean> {
-    const { name, address, portalPort, apiPort, portalGroupTag, store: place } = this.#config;
-    const record: ServerRecord = { name: name as ServerName, address, portalPort, apiPort, portalGroupTag, storeMember: place.kind === "etcd" && place.member !== null };
     let lease: StoreLease;
     try {
       lease = await this.#store.lease(LEASE_MS);
@@ -63,8 +67,8 @@ export class Registration {
     const { outcome } = await this.#store.transact({
       compares: [],
       puts: [
-        { key: keys.server(name), value: JSON.stringify(record) },
-        { key: keys.upServer(name), value: JSON.stringify(this.#up), lease },
+        this.#recordPut(),
+        { key: keys.upServer(this.#config.name), value: JSON.stringify(this.#up), lease },
       ],
     });
     if (outcome !== "success" || this.#closed) {
@@ -78,7 +82,13 @@ export class Registration {
       this.#platform.log.warn("The store has let go of this server's registration; it registers again");
       this.start();
     });
-    this.#platform.log.info("This server is registered in the cluster store", { server: name });
+    this.#platform.log.info("This server is registered in the cluster store", { server: this.#config.name });
     return true;
+  }
+
+  #recordPut(): { key: string; value: string } {
+    const { name, address, portalPort, apiPort, portalGroupTag, store: place } = this.#config;
+    const record: ServerRecord = { name: name as ServerName, address, portalPort, apiPort, portalGroupTag, storeMember: place.kind === "etcd" && place.member !== null };
+    return { key: keys.server(name), value: JSON.stringify(record) };
   }
 }

@@ -106,3 +106,16 @@ test("a CHAP secret comes from a file, and a host is changed", async () => {
   expect((await virtustor("host", "set", "esx")).err).toContain("name what to change");
   expect((await virtustor("host", "create", "b", "--iqn", IQN, "--chap-secret-file", file)).err).toContain("needs --chap");
 });
+
+test("settings are shown and changed, and what the cluster is, and who is logged in", async () => {
+  await login();
+  expect((await virtustor("settings", "set", "--recreate-server-after", "1200", "--strict-reads", "on")).out).toContain("recreate-server-after  1200 s");
+  expect((await virtustor("settings", "show")).out).toMatch(/strict-reads +on/);
+  expect((await virtustor("settings", "set")).err).toContain("name a setting to change");
+  expect((await virtustor("settings", "set", "--recreate-server-after", "soon")).err).toContain("whole number of seconds");
+  expect((await virtustor("cluster", "show")).out).toMatch(/name +test\n.*version +0/s);
+  fixture.put("sessions/server-1", { sessions: [{ host: "esx", initiator: IQN, address: "10.0.0.9", sinceMs: 1 }], more: 0 });
+  let out = "";
+  while (!out.includes(IQN)) out = (await virtustor("sessions")).out;
+  expect(out).toMatch(/esx +iqn\S+ +server-1 +10\.0\.0\.9/);
+});

@@ -62,6 +62,18 @@ describe("a session", () => {
     expect((await who(two, other)).status).toBe(200);
   });
 
+  test("ends with all others of its user when very many were ended, and those that are over are forgotten", async () => {
+    for (let n = 0; n < 50; n++) fixture.put(userKeys.endedSession(`old${n}`), { expiresAtMs: 1 });
+    const other = cookieOf(await login(one));
+    await one.call("POST", "/api/v1/logout", undefined, cookieOf(await login(one)));
+    expect(fixture.store.list("session-ended/").length).toBe(1);
+    for (let n = 0; n < 999; n++) fixture.put(userKeys.endedSession(`new${n}`), { expiresAtMs: Date.now() + 3600_000 });
+    expect((await who(one, other)).status).toBe(200);
+    expect((await one.call("POST", "/api/v1/logout", undefined, cookieOf(await login(one)))).body).toEqual({ ended: true });
+    expect(fixture.store.list("session-ended/").length).toBe(1000);
+    expect((await who(one, other)).status).toBe(401);
+  });
+
   test("one that was changed, cut or signed with another key is none", async () => {
     const { cookie } = cookieOf(await login(one));
     const value = cookie.slice(cookie.indexOf("=") + 1);

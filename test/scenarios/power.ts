@@ -67,6 +67,14 @@ export class PowerDomain {
     if (lost === 0) throw new Error("the power cut cut nothing off: what was never synced is there, on all disks");
   }
 
+  /** Disks that were made to fail work again. No process may use them. */
+  async mend(): Promise<void> {
+    for (const { image, directory } of this.#mounts) {
+      await unmount(directory);
+      await must("mount", "-o", "loop", image, directory);
+    }
+  }
+
   /** Never throws: it stands in `finally`. No process may use the directories any more. */
   async remove(): Promise<void> {
     for (const { directory } of this.#mounts) await unmount(directory).catch((error: unknown) => console.log(`# ${directory} stays mounted: ${String(error)}`));

@@ -86,6 +86,11 @@ export class TrialUnderTest {
     return this.#report;
   }
 
+  /** Which servers and drives there are, after some came or went. */
+  async refresh(): Promise<void> {
+    this.#report = (await this.json("trial", "status")) as TrialReport;
+  }
+
   get report(): TrialReport {
     if (this.#report === null) throw new Error("the trial was never up");
     return this.#report;

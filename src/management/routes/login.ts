@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { parseValue } from "../../cluster/schema.ts";
-import { PASSWORD_CHARACTERS_MAX, unfitPassword, USER_NAME, userKeys, userRecord, userWith, type UserRecord } from "../../cluster/users.ts";
+import { endedSession, PASSWORD_CHARACTERS_MAX, unfitPassword, USER_NAME, userKeys, userRecord, userWith, type UserRecord } from "../../cluster/users.ts";
 import { StoreUnavailable } from "../../platform/store.ts";
 import type { LoginTokenAnswer, LogoutAnswer, SessionAnswer } from "../api/users.ts";
 import type { ApiContext } from "../app.ts";
@@ -41,13 +41,11 @@ export const loginRoutes: readonly Route[] = [
     access: "viewer",
     summary: "Ends the session, on every server",
     answer: "LogoutAnswer",
-    async handle({ context: { store }, caller: { session }, headers, audit }): Promise<LogoutAnswer> {
+    async handle({ context, caller: { name, session }, headers, audit }): Promise<LogoutAnswer> {
       audit("logged out");
       if (session === null) throw new Problem("not-possible", "The cluster's token is no session: it does not end.");
       headers.append("set-cookie", noCookie());
-      const put = { key: userKeys.endedSession(session.id), value: JSON.stringify({ expiresAtMs: session.expiresAtMs }) };
-      const { outcome } = await store.transact({ compares: [], puts: [put] });
-      return { ended: outcome === "success" };
+      return { ended: await endSession(context, name, session) };
     },
   }),
   route({
@@ -78,6 +76,30 @@ export const loginRoutes: readonly Route[] = [
     },
   }),
 ];
+
+/** More than a day's worth of people log out; past it the user's sessions all end at once, so that the store keeps no more. */
+const ENDED_MAX = 1000;
+/** The store takes 128 operations in a transaction. */
+const FORGOTTEN_AT_ONCE_MAX = 100;
+
+/** Whether every server hears of it: not while the store does not answer. What is over by itself is forgotten. */
+async function endSession({ store, platform }: ApiContext, name: string, session: { readonly id: string; readonly expiresAtMs: number }): Promise<boolean> {
+  try {
+    const { entries } = await store.range(userKeys.endedSession(""));
+    const over = entries.filter(({ key, value }) => parseValue(endedSession, key, value).expiresAtMs < platform.clock.wallMs()).map(({ key }) => key);
+    if (entries.length - over.length < ENDED_MAX) {
+      const put = { key: userKeys.endedSession(session.id), value: JSON.stringify({ expiresAtMs: session.expiresAtMs }) };
+      return (await store.transact({ compares: [], puts: [put], deletes: over.slice(0, FORGOTTEN_AT_ONCE_MAX) })).outcome === "success";
+    }
+    const { value: user, revision } = await readRecord(store, userKeys.user(name), userRecord);
+    if (user === null) return true;
+    const put = { key: userKeys.user(name), value: JSON.stringify({ ...user, generation: user.generation + 1 }) };
+    return (await store.transact({ compares: [{ key: put.key, revision }], puts: [put] })).outcome === "success";
+  } catch (error) {
+    if (error instanceof StoreUnavailable) return false;
+    throw error;
+  }
+}
 
 /** The user whose name and password these are; throws the same `Problem` whatever is wrong with them. */
 async function checkedUser(context: ApiContext, { name, password }: { readonly name: string; readonly password: string }, from: string): Promise<UserRecord> {

@@ -29,8 +29,8 @@ export function capacityFindings({ map }: Sight): Finding[] {
 /** The worst server to lose, when the others have servers enough but not room; null when it can heal, or never could. */
 function cannotHeal(map: ClusterMap, factor: number, need: number): { server: ServerName; room: number } | null {
   const servers = new Set([...map.drives.values()].map(({ server }) => server));
-  // With as many servers as copies there is nowhere to heal to: that is how it was built.
-  if (servers.size <= factor + 1) return null;
+  // With as many servers as copies there is nowhere to heal to, and with one copy nothing to heal from: that is how it was built.
+  if (servers.size <= factor + 1 || factor < 1) return null;
   let worst: { server: ServerName; room: number } | null = null;
   for (const server of servers) {
     const room = usableBytes(without(map, server), factor);

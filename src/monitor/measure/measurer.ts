@@ -40,7 +40,7 @@ export interface MeasurerWorld {
   /** Roles that should run here. */
   readonly roles: () => readonly string[];
   /** Whether this server has a member of the cluster store. */
-  readonly member: boolean;
+  readonly member: () => boolean;
   /** Takes what was measured to the store. */
   readonly publish: (checked: Checked) => void;
 }
@@ -52,6 +52,7 @@ export class Measurer {
   readonly #ahead = new Map<string, number>();
   readonly #devices = new Map<string, Device | null>();
   readonly #smart = new Map<string, SmartWord | null>();
+  #readingSmart = false;
   #blocks = new Map<string, BlockCounts>();
   #nicCounts = new Map<string, NicCount>();
   #certificates: Checked["certificates"] = [];
@@ -61,6 +62,9 @@ export class Measurer {
 
   constructor(world: MeasurerWorld) {
     this.#world = world;
+  }
+
+  start(): void {
     void this.#round();
   }
 
@@ -104,7 +108,7 @@ export class Measurer {
       nics,
       system,
       certificates: this.#certificates,
-      member: member ? { running: roles.some(({ role, running }) => role === "etcd" && running) } : null,
+      member: member() ? { running: roles.some(({ role, running }) => role === "etcd" && running) } : null,
       storeMs,
       // Last: what lies between this and the sending hides as much of a clock that is ahead.
       sentAtMs: platform.clock.wallMs(),
@@ -128,7 +132,7 @@ export class Measurer {
     const configured = drives();
     for (const { directory } of configured) if (round % DEVICES_EVERY === 0 || !this.#devices.has(directory)) this.#devices.set(directory, await deviceUnder(commands, directory));
     const devices = new Map([...this.#devices.values()].flatMap((device) => (device === null ? [] : [[device.path, device] as const])));
-    if (round % SMART_EVERY === 0) for (const device of devices.values()) if (device.disk) this.#smart.set(device.path, await this.#readSmart(device.path));
+    if (round % SMART_EVERY === 0) void this.#readAllSmart([...devices.values()].filter(({ disk }) => disk));
     const counts = new Map<string, BlockCounts>();
     for (const { path, name } of devices.values()) {
       const now = parseBlockStat((await readText(platform.files, `/sys/class/block/${name}/stat`)) ?? "");
@@ -152,6 +156,14 @@ export class Measurer {
     });
     this.#blocks = counts;
     return measured;
+  }
+
+  /** Beside everything else: a drive that is failing may take its minute to answer. One after the other, so that not all drives pause at once. */
+  async #readAllSmart(devices: readonly Device[]): Promise<void> {
+    if (this.#readingSmart) return;
+    this.#readingSmart = true;
+    for (const { path } of devices) if (!this.#stopped) this.#smart.set(path, await this.#readSmart(path));
+    this.#readingSmart = false;
   }
 
   async #readSmart(device: string): Promise<SmartWord | null> {

@@ -1,20 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { Painter } from "../../../src/console/widgets/painter.ts";
+import { Vt } from "../vt.ts";
 
-/** A painter on a terminal that understands only what a VT100 does with colours. */
 function painted(columns = 20, rows = 4): { painter: Painter; screen(): string[]; written(): string } {
-  const cells = Array.from({ length: rows }, () => Array<string>(columns).fill("#"));
+  const vt = new Vt(columns, rows);
   let written = "";
   const write = (bytes: string): void => {
     written = bytes;
-    let row = 0, column = 0;
-    for (const [part, place, letter] of bytes.matchAll(/\x1b\[([0-9;?]*)([A-Za-z])|\x1b\(B|[^]/g)) {
-      if (letter === "H") [row, column] = place === "" ? [0, 0] : (place ?? "").split(";").map((one) => Number(one) - 1) as [number, number];
-      else if (letter === "J") cells.forEach((line) => line.fill(" "));
-      else if (!part.startsWith("\x1b")) cells[row]![column++] = part;
-    }
+    vt.write(bytes);
+    expect(vt.strange).toEqual([]);
   };
-  return { painter: new Painter(write, { columns, rows }), screen: () => cells.map((line) => line.join("")), written: () => written };
+  return { painter: new Painter(write, { columns, rows }), screen: () => vt.lines, written: () => written };
 }
 
 describe("the painter", () => {
