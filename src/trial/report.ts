@@ -106,7 +106,6 @@ export function nextSteps(report: TrialReport, program: string): string {
     `  qemu-img info "json:{'driver':'iscsi','transport':'tcp','portal':'${first?.portal ?? ""}','target':'${report.target}','lun':0,'initiator-name':'iqn.2026-11.net.example:mine'}"`,
     `  ${program} trial kill-server ${first?.name ?? ""} ${at}`,
     `  ${program} cluster status ${at}`,
-    `  ${program} user create admin --role administrator ${at}   (then log in at ${report.api})`,
     `  ${program} trial start-server ${first?.name ?? ""} ${at}`,
   ].join("\n");
 }
