@@ -8,6 +8,7 @@ import { common, group, isFresh, processWorld, quiet, run, staleWarning, type Cl
 import { addDriveGrowthCommands, addServerCommands } from "./growth.ts";
 import { addHostCommands } from "./hosts.ts";
 import { addLoginCommands } from "./login.ts";
+import { addSetupCommands } from "./setup.ts";
 import { parseSize, formatSize } from "./sizes.ts";
 import { drivesText, statusText } from "./status.ts";
 import { facts, table } from "./table.ts";
@@ -40,6 +41,7 @@ export function registerCliCommands(program: Command, world: CliWorld = processW
   const cluster = group(program, "cluster", "the cluster as a whole", world);
   addLoneCommands(cluster, world);
   addClusterCommands(program, cluster, world);
+  addSetupCommands(program, world);
   common(cluster.command("status"), world)
     .description("show health, servers, drives and capacity")
     .action((options: CommonOptions) =>

@@ -102,7 +102,8 @@ async function partition({ plan }: Work): Promise<void> {
 
 /** Whenever a whole drive was open for writing, udev reads its table again, and the nodes vanish for a moment. */
 export async function partitionsReady(plan: Plan): Promise<void> {
-  await command(["udevadm", "settle"], { accept: [0, 1] });
+  // Not for long: udev may hang on another device. Whether the nodes are there is looked at below.
+  await command(["udevadm", "settle", "--timeout=30"], { accept: [0, 1] });
   const end = Date.now() + NODES_WAIT_MS;
   for (const { path } of plan.partitions) {
     while (!existsSync(path)) {

@@ -41,7 +41,8 @@ export type StoreStep =
 export function storeStep({ own, servers, up, draining, removed, members }: StoreScene): StoreStep {
   const serverOf = (member: StoreMember): string | undefined => servers.find(({ address }) => member.peerUrl !== "" && new URL(member.peerUrl).hostname === address)?.name;
   const mine = members.find((member) => serverOf(member) === own);
-  if (mine?.isLearner === true) return mine.name === "" ? { step: "join" } : { step: "promote" };
+  // Of two voters neither may be away, so the second waits for the third (formation/join.ts).
+  if (mine?.isLearner === true) return mine.name === "" ? { step: "join" } : { step: members.length >= MEMBERS_WANTED ? "promote" : "none" };
   const living = servers.map(({ name }) => name as string).filter((name) => up.has(name)).sort();
   const orphan = members.find((member) => member.name !== "" && removed.has(member.name) && serverOf(member) === undefined);
   // One of them is enough.
