@@ -9,7 +9,7 @@ FILE_SECONDS_MAX=900
 TEST_MILLISECONDS_MAX=60000
 
 ensure_packages
-[ $# -gt 0 ] || ensure_debian_packages "${TEST_PACKAGES[@]}"
+[ $# -gt 0 ] || ensure_debian_packages "${TEST_PACKAGES[@]}" "${MACHINE_PACKAGES[@]}"
 passed=0 failed=0 broken=()
 step() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); broken+=("$1"); fi; }
 step types scripts/types.sh

@@ -7,6 +7,7 @@ export const streamRoutes: readonly Route[] = [
     access: "viewer",
     summary: "Server-sent events: which answers may have changed",
     answer: "ChangedEvent",
-    handle: ({ context, allowed }) => context.streams.open(allowed),
+    // To HEAD nobody would ever read the stream, nor close it.
+    handle: ({ context, request, allowed }) => (request.method === "HEAD" ? new Response(null, { headers: { "content-type": "text/event-stream" } }) : context.streams.open(allowed)),
   }),
 ];
