@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { DriveId, GroupId } from "../../src/base/ids.ts";
 import { adoption, missingReports, restoreWanted } from "../../src/cluster/adoption.ts";
+import { leavingKeys } from "../../src/cluster/leaving.ts";
 import { ClusterMap } from "../../src/cluster/map.ts";
 import { groupId, keys, type GroupConfig, type RecoveryReport } from "../../src/cluster/schema.ts";
 
@@ -82,4 +83,11 @@ describe("a restore", () => {
   test("does not begin for a drive that missed the last one", () => {
     expect(restoreWanted(mapOf(null, [report(A, null, { round: null, incarnation: 1 })], { round: ROUND, done: true, why: "" }))).toBeNull();
   });
+});
+
+test("a restore waits for every drive that is named, but not for one that was removed from the cluster", () => {
+  const map = mapOf(config(5, [A, B]), [report(A, config(5, [A, B])), report(B, config(4, [B, C]))]);
+  expect(missingReports(map)).toEqual([C]);
+  map.changed([{ key: leavingKeys.removedDrive(C), value: JSON.stringify({ server: "s", port: 1, atMs: 0, stopped: true }), revision: 10 }], 10);
+  expect(missingReports(map)).toEqual([]);
 });
