@@ -34,7 +34,7 @@ function isWebPath(path: string): boolean {
 }
 
 /** Serves the web UI, which holds no secret, without authentication. Any address without a file is a page of the UI, which finds its own way. */
-export function addWebPages(app: ApiApp, platform: Platform, files: WebFiles): void {
+export function addWebPages(app: ApiApp, platform: Pick<Platform, "random">, files: WebFiles): void {
   app.get("*", async (request, next) => {
     const { path } = request.req;
     if (!isWebPath(path)) return next();

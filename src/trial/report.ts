@@ -12,6 +12,8 @@ export interface TrialReport {
   readonly apis: readonly string[];
   readonly token: string;
   readonly tokenFile: string;
+  /** The first password of the user admin. */
+  readonly passwordFile: string;
   /** The certificate authority that all its servers' certificates are of; to be trusted for `apis`. */
   readonly caFile: string;
   readonly target: string;
@@ -54,6 +56,7 @@ export function reportOf(trial: Trial): TrialReport {
     apis,
     token: trial.token,
     tokenFile: trial.tokenFile,
+    passwordFile: trial.passwordFile,
     caFile: trial.authorityFile,
     target: trial.targetName,
     store: trial.options.store,
@@ -90,7 +93,8 @@ export function nextSteps(report: TrialReport, program: string): string {
   return [
     `iSCSI portals  ${report.servers.map(({ portal }) => portal).join("  ")}`,
     `iSCSI target   ${report.target}`,
-    `API            ${report.apis.join("  ")}`,
+    `Web UI, API    ${report.apis.join("  ")}`,
+    `Log in         admin, with the password in ${report.passwordFile}`,
     `API token      ${report.tokenFile}`,
     `Authority      ${report.caFile}  (the certificate that proves the API; curl --cacert)`,
     `Logs           ${report.dir}/server*/log/`,
@@ -102,7 +106,6 @@ export function nextSteps(report: TrialReport, program: string): string {
     `  qemu-img info "json:{'driver':'iscsi','transport':'tcp','portal':'${first?.portal ?? ""}','target':'${report.target}','lun':0,'initiator-name':'iqn.2026-11.net.example:mine'}"`,
     `  ${program} trial kill-server ${first?.name ?? ""} ${at}`,
     `  ${program} cluster status ${at}`,
-    `  ${program} user create admin --role administrator ${at}   (then log in at ${report.api})`,
     `  ${program} trial start-server ${first?.name ?? ""} ${at}`,
   ].join("\n");
 }

@@ -6,6 +6,7 @@ import type { Platform } from "../platform/platform.ts";
 import { realProcesses } from "../platform/process.ts";
 import { openStore } from "../role/context.ts";
 import { findProgram } from "../server/etcd-member.ts";
+import { ensureFirstUser } from "./first-user.ts";
 import { assertSameOptions, portsOf, withDefaults, type TrialOptions } from "./options.ts";
 import { allListening, askStatus, inside, takenPort } from "./probe.ts";
 import { inNamespace, killGroup, pause, processesOf, startDetached, stopGroup } from "./processes.ts";
@@ -152,6 +153,7 @@ export async function putClusterHere(platform: Platform, trial: Trial, giveUp: (
   try {
     const record = { id: trial.saved.clusterId, name: "trial", incarnation: 1, targetName: trial.targetName, formedAtMs: trial.saved.formedAtMs, ...(trial.options.evaluation ? { evaluation: true } : trial.options.servers < SERVERS_MIN && { serversMin: trial.options.servers }) };
     await formCluster({ store, clock: platform.clock }, { record, pool: { factor: trial.options.evaluation ? 0 : 1, groupCount: TRIAL_GROUP_COUNT } }, giveUp);
+    await ensureFirstUser(platform, store, trial.passwordFile);
   } finally {
     await store.close();
   }

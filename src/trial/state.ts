@@ -113,6 +113,10 @@ export class Trial {
   get tokenFile(): string {
     return join(this.directory, "token");
   }
+  /** Of the user admin, as it was at first. */
+  get passwordFile(): string {
+    return join(this.directory, "password");
+  }
   get keyFile(): string {
     return join(this.directory, "cluster.key");
   }

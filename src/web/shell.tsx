@@ -8,7 +8,7 @@ import type { AlertsAnswer } from "../management/api/monitor.ts";
 import type { LogoutAnswer } from "../management/api/users.ts";
 import { call } from "./api/client.ts";
 import { queryClient, useApi } from "./api/queries.ts";
-import { Banners } from "./parts/banners.tsx";
+import { Banners, EvaluationBanner } from "./parts/banners.tsx";
 import { HealthIcon, healthColor, healthWord } from "./parts/health.tsx";
 import { Logo } from "./parts/logo.tsx";
 import { PasswordDialog } from "./parts/password-dialog.tsx";
@@ -58,6 +58,7 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactNode
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1}>
         <Banners status={status.data} />
+        <EvaluationBanner />
         {children}
       </AppShell.Main>
     </AppShell>

@@ -1,14 +1,18 @@
+import { readFileSync } from "node:fs";
 import type { Browser, Page } from "playwright-core";
 import type { UserCreateBody } from "../../src/management/api/users.ts";
 import { TrialUnderTest, type TrialShape } from "../scenarios/trial-under-test.ts";
 import { logIn, openBrowser, openPage } from "./chromium.ts";
 
+/** Of users that tests make. */
 export const PASSWORD = "a long first password";
 
 /** A trial and a browser in front of it. */
 export interface BrowserTrial {
   readonly trial: TrialUnderTest;
   readonly browser: Browser;
+  /** The first one of the user admin. */
+  readonly password: string;
   /** Base URL of a server's web UI, the first one's by default. */
   base(server?: number): string;
   /** A page of somebody who has just logged in, and what went wrong on it. */
@@ -24,6 +28,7 @@ export async function openBrowserTrial(shape: TrialShape = {}): Promise<BrowserT
     return {
       trial,
       browser,
+      password: readFileSync(trial.report.passwordFile, "utf8").trim(),
       base,
       async visit(name, password) {
         const opened = await openPage(browser);

@@ -72,7 +72,6 @@ mkdirSync(folder, { recursive: true });
 const its = await openBrowserTrial({ driveSize: "4GiB" });
 let load: Verifier | null = null;
 try {
-  await makeUser(its.trial, { name: "admin", role: "administrator", password: PASSWORD });
   await makeUser(its.trial, { name: "operations", role: "viewer", password: PASSWORD });
   await shoot(its, [{ name: "volumes-empty", path: "/volumes" }, { name: "alerts-empty", path: "/alerts" }]);
   await furnish(its);
@@ -113,9 +112,9 @@ async function login({ browser, base }: BrowserTrial): Promise<void> {
   }
 }
 
-async function shoot({ browser, base }: BrowserTrial, shots: readonly Shot[]): Promise<void> {
+async function shoot({ browser, base, password }: BrowserTrial, shots: readonly Shot[]): Promise<void> {
   const { page: first } = await openPage(browser);
-  await logIn(first, base(), "admin", PASSWORD);
+  await logIn(first, base(), "admin", password);
   await first.getByRole("heading", { name: "Dashboard" }).waitFor();
   const storageState = await first.context().storageState();
   await first.context().close();

@@ -17,7 +17,6 @@ let load: Verifier | null = null;
 // One trial for the whole walk, as an administrator takes it: each test goes on where the one before ended.
 beforeAll(async () => {
   its = await openBrowserTrial();
-  await makeUser(its.trial, { name: "admin", role: "administrator", password: PASSWORD });
   ({ page, wrong } = await openPage(its.browser));
 }, SCENARIO_MS);
 afterAll(async () => {
@@ -35,7 +34,7 @@ async function go(name: string): Promise<void> {
 test("a wrong password is refused with a sentence, the right one leads to the dashboard", async () => {
   await logIn(page, its.base(), "admin", "not the password");
   await page.getByRole("alert").getByText("Name or password is wrong.").waitFor();
-  await logIn(page, its.base(), "admin", PASSWORD);
+  await logIn(page, its.base(), "admin", its.password);
   await page.getByRole("heading", { level: 1, name: "Dashboard" }).waitFor();
   await page.locator('[data-health="healthy"]').getByText("3 servers and 6 drives are up").waitFor();
 }, SCENARIO_MS);
@@ -44,7 +43,7 @@ test("the password is changed, the session goes on, and the old one opens nothin
   await page.getByRole("button", { name: "User admin" }).click();
   await page.getByRole("menuitem", { name: "Change password" }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByLabel(/^Password now/).fill(PASSWORD);
+  await dialog.getByLabel(/^Password now/).fill(its.password);
   await dialog.getByLabel(/^New password \*/).fill(CHANGED_PASSWORD);
   await dialog.getByLabel(/^New password again/).fill(CHANGED_PASSWORD);
   await dialog.getByRole("button", { name: "Change password" }).click();
@@ -53,7 +52,7 @@ test("the password is changed, the session goes on, and the old one opens nothin
   await page.getByRole("heading", { level: 1, name: "Dashboard" }).waitFor();
 
   const other = await openPage(its.browser);
-  await logIn(other.page, its.base(), "admin", PASSWORD);
+  await logIn(other.page, its.base(), "admin", its.password);
   await other.page.getByRole("alert").getByText("Name or password is wrong.").waitFor();
   await other.page.context().close();
 }, SCENARIO_MS);

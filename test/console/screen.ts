@@ -10,7 +10,7 @@ export interface TestScreen {
   press(...names: KeyName[]): void;
   /** Presses each character's key. */
   type(text: string): void;
-  /** Waits until the screen shows `wanted`; throws with what it shows after 5 s. */
+  /** Waits until the screen shows `wanted`; throws with what it shows after 30 s. */
   shows(wanted: string | RegExp): Promise<void>;
   close(): void;
 }
@@ -34,7 +34,7 @@ export function openScreen(node: ReactNode, size = { columns: 80, rows: 25 }, st
       // Answers that are there already arrive in a later turn.
       await Bun.sleep(1);
       for (let tries = 0; !has(wanted); tries++) {
-        if (tries > 500) throw new Error(`the screen does not show ${String(wanted)}:\n${text()}`);
+        if (tries > 3000) throw new Error(`the screen does not show ${String(wanted)}:\n${text()}`);
         await Bun.sleep(10);
       }
     },

@@ -10,6 +10,8 @@ const WAITING_MAX = 4096;
 /** One answer: a page of a range, or a thousand revisions of a watch. More is no etcd. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 500;
+/** Connections that are being opened at a time: a TLS handshake costs both ends more than most requests do. */
+const OPENING_MAX = 4;
 
 export interface EtcdAddress {
   readonly address: string;
@@ -170,7 +172,7 @@ export class EtcdEndpoint {
       if (job.settled) this.#idle.push(connection);
       else this.#run(connection, job);
     }
-    while (this.#openingCount < this.#waiting.length && this.#openCount < CONNECTIONS_MAX && !this.#closed) this.#open();
+    while (this.#openingCount < Math.min(this.#waiting.length, OPENING_MAX) && this.#openCount < CONNECTIONS_MAX && !this.#closed) this.#open();
   }
 
   #open(): void {

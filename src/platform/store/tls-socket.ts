@@ -9,6 +9,12 @@ export interface TlsIdentity {
   readonly key: string;
 }
 
+/**
+ * From the TCP connection to the end of the handshake: a server that is there and busy is waited for. Were it given up as soon as one that is
+ * not there, every client would come again and again, and the handshakes alone would keep it busy.
+ */
+const HANDSHAKE_MS = 5_000;
+
 /** As `Network.connect`, through TLS; rejects as well when the server cannot prove who it is. */
 export function connectSecurely(
   options: ConnectOptions & { readonly endpoint: { readonly address: string; readonly port: number } },
@@ -25,9 +31,14 @@ export function connectSecurely(
       clearTimeout(timeout);
       reject(new Error(`cannot connect to ${name}: ${why}`));
     };
-    const timeout = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
+    let timeout = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
     const socket: SocketHandler<RealSocket | undefined, "buffer"> = {
       binaryType: "buffer",
+      open: () => {
+        if (settled) return;
+        clearTimeout(timeout);
+        timeout = setTimeout(() => fail(`no TLS handshake within ${HANDSHAKE_MS} ms`), HANDSHAKE_MS);
+      },
       handshake: (raw, success, authorizationError) => {
         if (settled) return void raw.terminate();
         if (!success || authorizationError !== null) {

@@ -42,12 +42,12 @@ export function AlertRow({ alert }: { readonly alert: AlertAnswer }): ReactNode 
           {acknowledged !== null && ` · acknowledged by ${acknowledged.by} at ${moment(acknowledged.atMs)}`}
           {acknowledge.error && ` · ${acknowledge.error.message}`}
         </Text>
+        {mayChange && acknowledged === null && clearedAtMs === null && (
+          <Button size="compact-sm" variant="default" loading={acknowledge.isPending} onClick={() => acknowledge.mutate(alert.id)} style={{ alignSelf: "flex-start", marginTop: 4 }}>
+            Acknowledge
+          </Button>
+        )}
       </Stack>
-      {mayChange && acknowledged === null && clearedAtMs === null && (
-        <Button size="compact-sm" variant="default" loading={acknowledge.isPending} onClick={() => acknowledge.mutate(alert.id)} style={{ flexShrink: 0 }}>
-          Acknowledge
-        </Button>
-      )}
     </Group>
   );
 }

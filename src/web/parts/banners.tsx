@@ -1,7 +1,9 @@
 import { Alert, Anchor, Text } from "@mantine/core";
-import { IconDatabaseOff, IconPlugConnectedX } from "@tabler/icons-react";
+import { IconDatabaseOff, IconFlask, IconPlugConnectedX } from "@tabler/icons-react";
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from "react";
 import type { StatusAnswer } from "../../management/api.ts";
+import type { ClusterAnswer } from "../../management/api/cluster.ts";
+import { useApi } from "../api/queries.ts";
 import { currentReach, onReach } from "../api/client.ts";
 import { duration, moment } from "../format.ts";
 
@@ -43,6 +45,17 @@ export function Banners({ status }: { readonly status: StatusAnswer | undefined 
     );
   }
   return null;
+}
+
+/** Said on every page for as long as it is so. */
+export function EvaluationBanner(): ReactNode {
+  const cluster = useApi<ClusterAnswer>("/cluster", ["settings"]);
+  if (cluster.data?.evaluation !== true) return null;
+  return (
+    <Alert color="yellow" icon={<IconFlask />} title="Evaluation: one copy only" mb="md">
+      <Text size="sm">Nothing is kept twice: the loss of one drive loses data. Keep nothing here that matters.</Text>
+    </Alert>
+  );
 }
 
 function isHere(api: string): boolean {

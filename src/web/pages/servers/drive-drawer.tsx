@@ -29,7 +29,6 @@ export function DriveDrawer({ drive, onClose }: Props): ReactNode {
           <Line label="State" value={stateWord(drive)} />
           <Line label="Size" value={drive.capacityBytes === 0 ? "not known" : bytes(drive.capacityBytes)} />
           <Line label="Used" value={drive.usedBytes === null ? "not known" : bytes(drive.usedBytes)} />
-          <Line label="Started for the" value={`${drive.instance}. time`} />
         </Stack>
         {drive.failed && (
           <Alert color="red" icon={<IconAlertTriangle />} title={`Failed at ${moment(drive.failed.atMs)}`}>
