@@ -60,7 +60,8 @@ export function whyNotRemoveDrive(map: ClusterMap, id: DriveId, lost: boolean): 
   const what = `Drive ${id}${drive ? ` of ${drive.server}` : ""}`;
   const up = driveIsUp(map, id);
   if (lost && up) return `${what} is registered and answers, so it is not lost. Drain it, then remove it.`;
-  const named = [...map.groups.values()].filter(({ config }) => config.members.includes(id) || config.learners.includes(id));
+  // A learner that is away has nothing that anybody needs; its primary lets go of it when the plan does.
+  const named = [...map.groups.values()].filter(({ config }) => config.members.includes(id) || (up && config.learners.includes(id)));
   if (named.length > 0) {
     const last = named.filter(({ config }) => !config.members.some((member) => member !== id && driveIsUp(map, member))).length;
     if (last > 0) return `${what} holds the last copy that is known of ${last} ${last === 1 ? "group" : "groups"}: bring it, or the other copies, back. If they are gone for good, accept the loss first (virtustor accept-loss).`;

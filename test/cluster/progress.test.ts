@@ -170,7 +170,7 @@ describe("whoever is to leave", () => {
     for (let index = 0; index < 6; index++) cluster.group(index, [2 + (index % 2), 4]);
     cluster.group(0, [1]);
     expect(whyNotRemoveDrive(cluster.map, driveOf(1), true)).toContain("holds the last copy that is known of 1 group");
-    cluster.group(0, [2]);
+    cluster.group(0, [2], { learners: [1], wanted: [2, 1] });
     expect(whyNotRemoveDrive(cluster.map, driveOf(1), false)).toContain("If it is gone for good, say so");
     expect(whyNotRemoveDrive(cluster.map, driveOf(1), true)).toBeNull();
     expect(whyNotRemoveServer(cluster.map, server(1), true)).toBeNull();
