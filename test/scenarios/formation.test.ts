@@ -72,7 +72,7 @@ describe("servers without a cluster become one", () => {
       const { phase } = await one().until("there", () => true);
       if (phase === "configured") break;
       if (phase === "unconfigured") await one().must("POST", "create", one().createBody());
-      await Bun.sleep(killed * 120);
+      await Bun.sleep(killed ** 2 * 100);
       await one().kill();
       one().start();
     }
@@ -118,7 +118,7 @@ describe("servers without a cluster become one", () => {
         const { phase } = await joiner.until("there", () => true);
         if (phase === "configured") break;
         if (phase === "unconfigured") await joiner.join(one(), code);
-        await Bun.sleep(killed * 300);
+        await Bun.sleep(killed ** 2 * 200);
         await joiner.kill();
         if (joiner === two()) await storeWrites();
         joiner.start();
