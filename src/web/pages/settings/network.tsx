@@ -50,7 +50,7 @@ function TimeCard(): ReactNode {
         <Line label="UTC" value={now.toISOString().slice(0, 19).replace("T", " ")} />
       </Stack>
       <Text size="sm" c="dimmed" mt="sm">
-        Servers keep their clocks together by themselves; an alert says so when one is off. Time servers are set on the console.
+        Servers ask Debian&apos;s public time servers; an alert says so when the clock of one is off. Other time servers cannot be chosen yet.
       </Text>
     </Card>
   );
