@@ -14,7 +14,7 @@ export function styleRules(source: Source): string[] {
   const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
   if (lines > LINES_MAX) found.push(`${path} has ${lines} lines, more than ${LINES_MAX}: about one thing each?`);
   // The text between a page's tags is prose: there only what stands where a type does counts.
-  const untyped = path.endsWith(".tsx") ? /(?:[:<|&,=(]\s*|\bas\s+)any\b(?!\s*[(:?\w])/ : /(?<![.\w])any\b(?!\s*[(:?])/;
+  const untyped = path.endsWith(".tsx") ? /(?:[:<|&,=(]\s*|\b(?:as|readonly|extends|keyof|satisfies)\s+)any\b(?!\s*[(:?\w])/ : /(?<![.\w])any\b(?!\s*[(:?])/;
   if (untyped.test(code)) found.push(`${path} uses the type any`);
   if (/(?<![.\w])enum\s+\w/.test(code)) found.push(`${path} declares an enum; a union of strings says the same`);
   if (UNCHECKED.test(text)) found.push(`${path} switches the type check off`);
