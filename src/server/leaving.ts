@@ -74,17 +74,27 @@ export class Leaving {
     }
     const [, kind, id = ""] = key.split("/");
     if (kind !== "drive") return;
-    const record = parseValue(removedDrive, key, value);
+    let record: RemovedDrive;
+    try {
+      record = parseValue(removedDrive, key, value);
+    } catch (error) {
+      // One unreadable key is no reason to stop a server that serves.
+      this.#log.error("What the cluster store says of a removed drive cannot be read; the drive is left as it is", { drive: id, error: (error as Error).message });
+      return;
+    }
     if (record.server === this.#config.name && !record.stopped) this.#removed.set(id as DriveId, record);
   }
 
   async #work(): Promise<void> {
     this.#working = true;
-    while (this.#removed.size > 0 && !this.#closed) {
-      await this.#obey();
-      if (this.#removed.size > 0) await new Promise<void>((resolve) => void this.#clock.timer(RETRY_MS, resolve));
+    try {
+      while (this.#removed.size > 0 && !this.#closed) {
+        await this.#obey();
+        if (this.#removed.size > 0) await new Promise<void>((resolve) => void this.#clock.timer(RETRY_MS, resolve));
+      }
+    } finally {
+      this.#working = false;
     }
-    this.#working = false;
   }
 
   async #obey(): Promise<void> {
